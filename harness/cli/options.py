@@ -1,0 +1,33 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_RUN_OPTIONS = (
+    click.option("--config", type=click.Path(path_type=Path), help="Settings file [default: harness.yaml, if there]."),
+    click.option("--model", help="Embedded model, local folder or Hugging Face id [default: smollm2-135m-instruct]."),
+    click.option("--domain", help="lm-eval task, group or tag to improve on [default: helpdesk]."),
+    click.option("--guard", help="General tasks that must not suffer; '' for none [default: general]."),
+    click.option("--recipe", help="Recipe name or YAML file [default: auto]."),
+    click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/DOMAIN]."),
+    click.option("--seed", type=int, help="Seed of mining and training [default: 0]."),
+    click.option("--device", help="cpu, cuda, cuda:N or mps [default: the best there is]."),
+    click.option("--fewshot", type=int, help="Solved examples of the few-shot arm; 0 leaves it out [default: 4]."),
+    click.option("--batch-size", type=int, help="Items evaluated together [default: 16]."),
+    click.option("--limit", type=int, help="Most items of dev, test and guard each, for a trial run."),
+    click.option("--json", "as_json", is_flag=True, help="Print summary.json at the end, and nothing else."),
+)
+
+
+def run_options(command: _F) -> _F:
+    """Add the options that define a run; the function gets them as keyword arguments."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command

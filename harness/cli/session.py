@@ -1,0 +1,127 @@
+"""Opening a run from the command line: settings, data, model, lock, in the order in which they can fail cheaply."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.progress import TerminalListener
+from harness.config import Settings, load_settings
+from harness.exceptions import EnvironmentFault
+from harness.locate import data_folder
+
+if TYPE_CHECKING:
+    from harness.loop.run import Run
+    from harness.loop.workbench import Workbench
+    from harness.training.recipe import Recipe
+
+RUNS = "runs"
+_PACKAGES = ("lm_eval", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "pandas")
+
+
+def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
+    """Settings from the file and the command line's options."""
+    known = ("model", "domain", "guard", "recipe", "seed", "device", "fewshot", "batch_size", "limit", "stop_after")
+    return load_settings(config, {key: options.get(key) for key in known})
+
+
+def quiet_libraries() -> None:
+    """Leave the terminal to the harness: what the libraries would print is not for its users."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lm_eval", "trl", "peft", "accelerate", "datasets", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListener) -> tuple[Workbench, Recipe]:
+    """Load the model as the recipe and the device want it; ``auto`` is resolved in the recipe that is returned."""
+    from harness.loop.local import LocalWorkbench
+    from harness.models.loading import load, plan
+    from harness.models.reference import resolve
+
+    reference = resolve(settings.model)
+    policy = plan(reference, recipe.method, settings.device or None)
+    listener.line(f"model {settings.model}: {policy.why}")
+    loaded = load(reference, policy)
+    workbench = LocalWorkbench(loaded, recipe, settings.batch_size, settings.seed, listener.notice)
+    return workbench, replace(recipe, method=policy.method or recipe.method)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform and command, for the manifest."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from harness import __version__
+
+    versions = {"harness": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name.replace("_", "-"))
+        except PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "command": " ".join(["harness", *sys.argv[1:]]),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+@contextmanager
+def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> Iterator[Run]:
+    """A run, open or resumed, its directory locked for this process.
+
+    Raises:
+        InputError, EnvironmentFault: anything that can be checked before the first token.
+    """
+    quiet_libraries()
+    run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
+    from harness.evaluation.domain import load_domain
+    from harness.loop.lock import run_lock
+    from harness.loop.prepare import prepare
+    from harness.loop.run import open_run
+    from harness.training.recipe import load_recipe
+
+    recipe = load_recipe(settings.recipe)
+    paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
+    with run_lock(run_dir):
+        _check_disk(run_dir)
+        domain = load_domain(settings.domain, paths)
+        guard = load_domain(settings.guard, paths) if settings.guard else None
+        workbench, recipe = make_workbench(settings, recipe, listener)
+        with workbench.asking() as engine:
+            prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
+        yield open_run(
+            run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener
+        )
+
+
+def _check_disk(run_dir: Path) -> None:
+    import shutil
+
+    free = shutil.disk_usage(run_dir).free
+    if free < 200_000_000:
+        raise EnvironmentFault(
+            f"{run_dir}: only {free / 1e6:.0f} MB free on this disk; a run needs at least 200 MB, free some space"
+        )

@@ -1,0 +1,101 @@
+"""Results as tables in the terminal. Nothing shown here is model output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.reporting.data import ReportData
+
+
+def _percent(score: Mapping[str, Any] | None) -> str:
+    return "-" if score is None else f"{100 * score['value']:.1f} ± {196 * score['stderr']:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def print_baseline(data: ReportData, page: Path, as_json: bool) -> None:
+    """Scores by skill and errors by category of round 0."""
+    if as_json:
+        click.echo(json.dumps(data.summary, indent=2))
+        return
+    console = Console(highlight=False)
+    few = data.baseline_dev_fewshot
+    table = Table(title=f"{data.summary['model']} on {data.summary['domain']}, dev, % right ± 95%", title_justify="left")
+    table.add_column("skill")
+    for name in ("items", "zero-shot", "few-shot"):
+        table.add_column(name, justify="right")
+    fewshot = few.by_skill() if few else {}
+    for skill, value in data.baseline_dev.by_skill().items():
+        row = fewshot.get(skill)
+        table.add_row(skill, str(value.n), _percent(value.as_dict()), _percent(row.as_dict() if row else None))
+    base = data.summary["baseline"]
+    table.add_section()
+    table.add_row("all", str(base["dev"]["n"]), _percent(base["dev"]), _percent(base["dev_fewshot"]))
+    if data.guard_before:
+        table.add_row("guard", str(data.guard_before.score.n), _percent(data.guard_before.score.as_dict()), "-")
+    console.print(table)
+    _print_categories(console, data)
+    console.print(Text(f"report: {page}"), soft_wrap=True)
+
+
+def _print_categories(console: Console, data: ReportData) -> None:
+    skills = sorted({row["skill"] for row in data.summary["categories"]})
+    names = sorted({row["category"] for row in data.summary["categories"]})
+    moved = data.summary["champion"]["round"] > 0
+    title = "failing dev items by primary category" + (" (before -> now)" if moved else "")
+    table = Table(title=title, title_justify="left")
+    table.add_column("category")
+    for skill in skills:
+        table.add_column(skill, justify="right")
+    counts = {(row["skill"], row["category"]): (row["before"], row["after"]) for row in data.summary["categories"]}
+    for name in names:
+        cells = [counts.get((skill, name), (0, 0)) for skill in skills]
+        shown = [f"{b} -> {a}" if moved and (b or a) else str(b or "") for b, a in cells]
+        table.add_row(name.replace("_", " "), *shown)
+    if names:
+        console.print(table)
+
+
+def print_result(data: ReportData, page: Path, as_json: bool) -> None:
+    """The end of a run: before and after on test, the guard, why it ended."""
+    if as_json:
+        click.echo(json.dumps(data.summary, indent=2))
+        return
+    console = Console(highlight=False)
+    summary = data.summary
+    _print_categories(console, data)
+    test, guard = summary["test"], summary["guard"]
+    if test:
+        table = Table(title=f"test, champion of round {test['round']}: % right ± 95%", title_justify="left")
+        for name in ("", "before", "few-shot", "after", "difference (95% interval)"):
+            table.add_column(name, justify="left" if not name else "right")
+        low, high = test["ci95"]
+        table.add_row(
+            f"test ({test['before']['n']} items)",
+            _percent(test["before"]),
+            _percent(test["before_fewshot"]),
+            _percent(test["after"]),
+            f"{_points(test['delta'])} ({_points(low)} to {_points(high)})",
+        )
+        if guard:
+            low, high = guard["ci95"]
+            table.add_row(
+                f"guard ({guard['before']['n']} items)",
+                _percent(guard["before"]),
+                "-",
+                _percent(guard["after"]),
+                f"{_points(guard['delta'])} ({_points(low)} to {_points(high)}), detectable {100 * guard['mde']:.1f}",
+            )
+        console.print(table)
+    console.print(Text(f"{summary['status']}: {data.stopped}"), soft_wrap=True)
+    console.print(Text(f"report: {page}"), soft_wrap=True)

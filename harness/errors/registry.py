@@ -1,0 +1,118 @@
+"""Which classifiers there are: the built-in ones, and those that other packages bring as entry points.
+
+Built-in classifiers come through the same door as anyone's: a name and ``module:attribute``, imported when asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.errors.contract import Classifier, ErrorLabel, not_assessed
+from harness.evaluation.items import ItemResult
+from harness.exceptions import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+logger = logging.getLogger(__name__)
+
+GROUP = "harness.classifiers"
+
+BUILTIN: dict[str, str] = {
+    "empty": "harness.errors.builtin.empty:Empty",
+    "repetitive": "harness.errors.builtin.repetitive:Repetitive",
+    "needless_refusal": "harness.errors.builtin.refusal:NeedlessRefusal",
+    "missed_refusal": "harness.errors.builtin.refusal:MissedRefusal",
+    "invalid_format": "harness.errors.builtin.invalid_format:InvalidFormat",
+    "too_long": "harness.errors.builtin.too_long:TooLong",
+    "truncated": "harness.errors.builtin.truncated:Truncated",
+    "wrong_answer": "harness.errors.builtin.wrong_answer:WrongAnswer",
+}
+
+
+class Unavailable:
+    """Stands in for a classifier that could not be loaded: every item is reported as not assessed, with the reason."""
+
+    version = "unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        self.categories: tuple[str, ...] = (name,)
+
+    def classify(self, item: ItemResult) -> list[ErrorLabel]:
+        """One label that says NOT_ASSESSED and why."""
+        return [not_assessed(self.name, self.reason)]
+
+
+def load_classifiers(names: Sequence[str] | None = None) -> tuple[Classifier, ...]:
+    """Load classifiers, the built-in ones in order of precedence, then plugins by name.
+
+    A plugin that cannot be imported, or is no classifier, is logged as a warning and stands in the result as an
+    `Unavailable`, so that it is counted and shown and stops nothing.
+
+    Args:
+        names: which ones, in this order, repetitions dropped; all that are installed where left out.
+
+    Raises:
+        InputError: a name that is not known, or two packages that bring the same name.
+    """
+    known = _entry_points()
+    chosen = list(known) if names is None else list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"unknown classifier '{name}'.{did_you_mean(name, known)}")
+    return tuple(_load(known[name]) for name in chosen)
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    from importlib import metadata  # 20 ms, and not needed to import this package
+
+    known = {name: metadata.EntryPoint(name, value, GROUP) for name, value in BUILTIN.items()}
+    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        other = known.get(point.name)
+        if other is None:
+            known[point.name] = point
+        elif other.value != point.value:  # the same value twice is one package seen through two paths
+            raise InputError(
+                f"classifier '{point.name}' is registered twice: {_origin(other)} and {_origin(point)}; "
+                "uninstall one of the packages or rename its entry point"
+            )
+    return known
+
+
+def _origin(point: EntryPoint) -> str:
+    if BUILTIN.get(point.name) == point.value:
+        return f"{point.value} (built in)"
+    return f"{point.value} (package {point.dist.name if point.dist is not None else 'unknown'})"
+
+
+def _load(point: EntryPoint) -> Classifier:
+    try:
+        loaded = point.load()
+        return _as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
+    except (Exception, SystemExit) as error:  # a module may call sys.exit when it is imported
+        reason = f"classifier '{point.name}' from {_origin(point)} cannot be used: {type(error).__name__}: {error}"
+        reason = " ".join(reason.split())
+        logger.warning("%s", reason)
+        return Unavailable(point.name, reason)
+
+
+def _as_classifier(candidate: object, name: str) -> Classifier:
+    """``candidate`` if it keeps the contract.
+
+    Raises:
+        TypeError: an attribute is missing or of the wrong type, or its name is not the entry point's.
+    """
+    if not isinstance(candidate, Classifier):
+        raise TypeError("it needs the attributes name, version and categories and a method classify(item)")
+    if candidate.name != name:
+        raise TypeError(f"its name is {candidate.name!r}, its entry point is called {name!r}")
+    if not isinstance(candidate.version, str):
+        raise TypeError("its version must be a string")
+    categories: object = candidate.categories
+    if not isinstance(categories, tuple) or not categories or not all(isinstance(each, str) for each in categories):
+        raise TypeError("its categories must be a tuple of at least one string")
+    return candidate

@@ -1,0 +1,194 @@
+"""An evaluation on disk: ``responses.parquet``, ``errors.parquet`` and ``scores.json`` in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors.contract import ErrorLabel, ErrorRecord
+from harness.evaluation.items import ItemResult, Score, score
+from harness.exceptions import InputError
+from harness.storage import read_json, write_bytes, write_json
+
+RESPONSES, ERRORS, SCORES = "responses.parquet", "errors.parquet", "scores.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scored responses of one model on one set of items, with their errors.
+
+    Attributes:
+        name: which set and arm, e.g. ``dev`` or ``dev_fewshot``.
+        results: one per item, in a stable order.
+        errors: one record per result, same order.
+        seconds: wall time of generating and scoring.
+        details: whatever else explains the numbers (batch size, few-shot count, prompt tokens).
+    """
+
+    name: str
+    results: tuple[ItemResult, ...]
+    errors: tuple[ErrorRecord, ...]
+    seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def score(self) -> Score:
+        """Mean correctness over all items."""
+        return score(self.results)
+
+    def by_skill(self) -> dict[str, Score]:
+        """Score of each skill, in alphabetical order."""
+        skills = sorted({result.skill for result in self.results})
+        return {skill: score([r for r in self.results if r.skill == skill]) for skill in skills}
+
+    def correctness(self) -> dict[str, float]:
+        """Correctness by item id."""
+        return {result.item_id: result.correct for result in self.results}
+
+    def clusters(self) -> dict[str, str]:
+        """Cluster by item id; cluster names of different tasks never meet."""
+        return {result.item_id: f"{result.task}\0{result.cluster}" for result in self.results}
+
+
+def _text(value: str) -> str:
+    """Parquet holds valid UTF-8 only; a lone surrogate in a response becomes its escape."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    import io
+
+    import pandas as pd
+
+    buffer = io.BytesIO()
+    pd.DataFrame(list(rows), columns=list(columns)).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+_RESPONSE_COLUMNS = (
+    "item_id",
+    "task",
+    "skill",
+    "cluster",
+    "prompt",
+    "target",
+    "response",
+    "finish_reason",
+    "correct",
+    "metrics",
+    "prompt_tokens",
+    "new_tokens",
+    "gold_logprob",
+    "doc",
+)
+_ERROR_COLUMNS = ("item_id", "primary", "labels", "not_assessed", "reasons")
+
+
+def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write ``evaluation`` into ``folder`` (created), each file atomically.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written or the disk is full.
+    """
+    responses = [
+        {
+            **{name: getattr(result, name) for name in ("item_id", "task", "skill", "cluster", "finish_reason")},
+            "prompt": _text(result.prompt),
+            "target": _text(result.target),
+            "response": _text(result.response),
+            "correct": result.correct,
+            "metrics": json.dumps(dict(result.metrics), allow_nan=False),
+            "prompt_tokens": result.prompt_tokens,
+            "new_tokens": result.new_tokens,
+            "gold_logprob": result.gold_logprob,
+            "doc": json.dumps(dict(result.doc)),
+        }
+        for result in evaluation.results
+    ]
+    errors = [
+        {
+            "item_id": record.item_id,
+            "primary": record.primary,
+            "labels": json.dumps(
+                [[label.category, label.confidence, label.span, _text(label.reason)] for label in record.labels]
+            ),
+            "not_assessed": json.dumps(list(record.not_assessed)),
+            "reasons": json.dumps([_text(reason) for reason in record.reasons]),
+        }
+        for record in evaluation.errors
+    ]
+    write_bytes(folder / RESPONSES, _parquet(responses, _RESPONSE_COLUMNS))
+    write_bytes(folder / ERRORS, _parquet(errors, _ERROR_COLUMNS))
+    counts: dict[str, int] = {}
+    for record in evaluation.errors:
+        if record.primary is not None:
+            counts[record.primary] = counts.get(record.primary, 0) + 1
+    write_json(
+        folder / SCORES,
+        {
+            "name": evaluation.name,
+            "score": evaluation.score.as_dict(),
+            "skills": {skill: value.as_dict() for skill, value in evaluation.by_skill().items()},
+            "categories": dict(sorted(counts.items())),
+            "seconds": evaluation.seconds,
+            "details": dict(evaluation.details),
+        },
+    )
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    """Read back what `save_evaluation` wrote.
+
+    Raises:
+        InputError: a file is missing or damaged; names it.
+    """
+    import pandas as pd
+
+    frames = {}
+    for name in (RESPONSES, ERRORS):
+        path = folder / name
+        try:
+            frames[name] = pd.read_parquet(path)
+        except Exception as error:  # pyarrow raises many kinds; each means the same to the user
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: missing or damaged ({reason})") from error
+    head = read_json(folder / SCORES)
+    try:
+        results = tuple(
+            ItemResult(
+                item_id=row["item_id"],
+                task=row["task"],
+                skill=row["skill"],
+                cluster=row["cluster"],
+                doc=json.loads(row["doc"]),
+                prompt=row["prompt"],
+                target=row["target"],
+                response=row["response"],
+                finish_reason=row["finish_reason"],
+                correct=float(row["correct"]),
+                metrics=json.loads(row["metrics"]),
+                prompt_tokens=int(row["prompt_tokens"]),
+                new_tokens=int(row["new_tokens"]),
+                gold_logprob=None if pd.isna(row["gold_logprob"]) else float(row["gold_logprob"]),
+            )
+            for row in frames[RESPONSES].to_dict("records")
+        )
+        errors = tuple(
+            ErrorRecord(
+                item_id=row["item_id"],
+                primary=None if pd.isna(row["primary"]) else str(row["primary"]),
+                labels=tuple(
+                    ErrorLabel(category, confidence, None if span is None else (span[0], span[1]), reason)
+                    for category, confidence, span, reason in json.loads(row["labels"])
+                ),
+                not_assessed=tuple(json.loads(row["not_assessed"])),
+                reasons=tuple(json.loads(row["reasons"])),
+            )
+            for row in frames[ERRORS].to_dict("records")
+        )
+        return Evaluation(head["name"], results, errors, float(head["seconds"]), head["details"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: damaged evaluation ({error})") from error

@@ -1,0 +1,232 @@
+"""A domain: one or more lm-eval tasks, their items by split, their prompts and their scoring.
+
+Everything that decides a prompt or a score is lm-eval's own (``fewshot_context``, ``construct_requests``,
+``process_results``), so that the bare ``lm_eval run`` command and the loop measure the same thing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from harness.evaluation.items import Item, Role, item_id
+from harness.exceptions import HarnessError, InputError, at, did_you_mean
+from harness.storage import canonical_json, sha256_text
+
+Split = Literal["train", "validation", "test"]
+ChatTemplate = Callable[..., str]
+"""``chat_template(messages, add_generation_prompt=True) -> str``, as lm-eval calls it."""
+
+
+@dataclass(frozen=True)
+class DomainTask:
+    """One lm-eval task.
+
+    Attributes:
+        kind: ``generate`` (text is compared with the gold answer) or ``choice`` (endings are scored).
+        metric: the name of the metric that counts: the first of the task's ``metric_list``.
+        until, max_new_tokens: where a generated answer ends.
+        config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments).
+    """
+
+    name: str
+    kind: Literal["generate", "choice"]
+    metric: str
+    until: tuple[str, ...]
+    max_new_tokens: int
+    config_hash: str
+    task: Any = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A named set of tasks."""
+
+    name: str
+    tasks: Mapping[str, DomainTask]
+
+    def items(self, split: Split, role: Role) -> list[Item]:
+        """All items of ``split`` over the tasks, in order; tasks without that split add none.
+
+        Raises:
+            InputError: a document cannot be read or rendered; names task and position.
+        """
+        items: list[Item] = []
+        for handle in self.tasks.values():
+            docs = _split_docs(handle.task, split)
+            for position, doc in enumerate(docs):
+                try:
+                    plain = dict(doc)
+                    items.append(
+                        Item(
+                            item_id=item_id(handle.name, plain),
+                            task=handle.name,
+                            skill=str(plain.get("skill") or handle.name),
+                            cluster=str(plain.get("cluster") or item_id(handle.name, plain)),
+                            role=role,
+                            doc=plain,
+                            prompt=_text_prompt(handle.task, doc),
+                            target=_text_target(handle, doc),
+                        )
+                    )
+                except HarnessError:
+                    raise
+                except Exception as error:  # a task's own code may raise anything
+                    raise InputError(
+                        f"task '{handle.name}', {split} item {position}: cannot be rendered: "
+                        f"{type(error).__name__}: {error}; run with -v for the traceback"
+                    ) from error
+        return items
+
+    def context(self, item: Item, chat_template: ChatTemplate | None, fewshot: int = 0) -> str:
+        """The whole prompt of ``item`` as the model gets it, rendered by lm-eval."""
+        task = self.tasks[item.task].task
+        return str(
+            task.fewshot_context(
+                dict(item.doc),
+                num_fewshot=fewshot,
+                apply_chat_template=chat_template is not None,
+                fewshot_as_multiturn=chat_template is not None,
+                chat_template=chat_template,
+                gen_prefix=task.doc_to_prefix(dict(item.doc)),
+            )
+        )
+
+    def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
+        """The gold answer as it continues `context`: without a chat template, after the task's delimiter."""
+        if chat_template is not None:
+            return item.target
+        return f"{self.tasks[item.task].task.config.target_delimiter}{item.target}"
+
+
+def _split_docs(task: Any, split: Split) -> Sequence[Any]:
+    available, docs = {
+        "train": (task.has_training_docs, task.training_docs),
+        "validation": (task.has_validation_docs, task.validation_docs),
+        "test": (task.has_test_docs, task.test_docs),
+    }[split]
+    return list(docs()) if available() else []
+
+
+def _text_prompt(task: Any, doc: Any) -> str:
+    return str(task.doc_to_text(doc))
+
+
+def _text_target(handle: DomainTask, doc: Any) -> str:
+    target = handle.task.doc_to_target(doc)
+    if handle.kind == "choice":
+        choices = handle.task.doc_to_choice(doc)
+        return str(choices[target] if isinstance(target, int) else target)
+    return str(target[0] if isinstance(target, list) else target)
+
+
+def check_yaml(folder: Path) -> None:
+    """Parse every task YAML under ``folder``; lm-eval itself passes over malformed ones in silence.
+
+    Raises:
+        InputError: names file and line.
+    """
+    for path in sorted(folder.rglob("*.yaml")):
+        try:
+            with path.open("rb") as stream:
+                yaml.compose(stream, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+            raise InputError(
+                f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}; correct the file"
+            ) from error
+
+
+def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
+    """Find and load a task, group or tag by its lm-eval name.
+
+    Tasks in ``include_paths`` come first; lm-eval's own are looked up only for names that are not among them
+    (indexing its 14,000 files takes seconds).
+
+    Args:
+        name: lm-eval name of a task, group or tag.
+        include_paths: folders of task YAMLs.
+
+    Raises:
+        InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read.
+    """
+    for path in include_paths:
+        if not path.is_dir():
+            raise InputError(f"{path}: no such folder of tasks")
+        check_yaml(path)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    from lm_eval.tasks import TaskManager
+
+    paths = [str(path) for path in include_paths]
+    manager = TaskManager(include_path=paths, include_defaults=False)
+    known = set(manager.all_tasks)
+    if name not in known:
+        manager = TaskManager(include_path=paths, include_defaults=True)
+        if name not in manager.all_tasks:
+            raise InputError(f"unknown task or domain '{name}'.{did_you_mean(name, known) or ''} See 'harness tasks'.")
+    try:
+        loaded = manager.load(name)["tasks"]
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise InputError(f"domain '{name}': {_task_error(error)}") from error
+    if not loaded:
+        raise InputError(f"domain '{name}' holds no task")
+    return Domain(name, {task_name: _handle(task_name, task) for task_name, task in loaded.items()})
+
+
+def _task_error(error: Exception) -> str:
+    """lm-eval's complaint as one line, with the nearest field name for an unknown one."""
+    import re
+
+    text = " ".join(str(error).split()) or type(error).__name__
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if unknown:
+        from dataclasses import fields
+
+        from lm_eval.config.task import TaskConfig
+
+        names = [item.name for item in fields(TaskConfig)]
+        return f"unknown field '{unknown[1]}' in the task YAML.{did_you_mean(unknown[1], names)}"
+    return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
+
+
+def _handle(name: str, task: Any) -> DomainTask:
+    output = task.OUTPUT_TYPE
+    if output not in ("generate_until", "multiple_choice"):
+        raise InputError(
+            f"task '{name}': output_type '{output}' has no per-item answer to learn from; "
+            "use generate_until or multiple_choice"
+        )
+    generation = dict(task.config.generation_kwargs or {}) if output == "generate_until" else {}
+    if generation.get("do_sample"):
+        raise InputError(f"task '{name}': do_sample: true; the loop compares greedy answers, set do_sample: false")
+    until = generation.get("until") or []
+    metrics = [entry["metric"] for entry in task.config.metric_list or []]
+    config = {key: value for key, value in task.dump_config().items() if key != "metadata"}
+    return DomainTask(
+        name=name,
+        kind="generate" if output == "generate_until" else "choice",
+        metric=str(metrics[0]) if metrics else "exact_match",
+        until=(until,) if isinstance(until, str) else tuple(until),
+        max_new_tokens=int(generation.get("max_gen_toks") or 256),
+        config_hash=sha256_text(canonical_json(_plain(config)))[:16],
+        task=task,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with everything that JSON lacks turned into text without memory addresses."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return getattr(value, "__qualname__", type(value).__name__)

@@ -1,0 +1,97 @@
+"""What the loop asks of an engine: greedy text for prompts, log-probabilities for continuations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.evaluation.items import FinishReason
+
+Progress = Callable[[int, int], None]
+"""``progress(done, total)``, called as requests finish."""
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One prompt to answer greedily.
+
+    Attributes:
+        prompt: the whole text, chat template applied.
+        until: stop strings; the text ends before the first that occurs.
+        max_new_tokens: limit on generated tokens, end token included.
+        group: requests of one group (a task's items) begin alike; a hint that changes speed, never answers.
+    """
+
+    prompt: str
+    until: tuple[str, ...] = ()
+    max_new_tokens: int = 64
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A greedy answer.
+
+    Attributes:
+        text: the answer without end token and stop string.
+        finish_reason: ``stop`` or ``length``.
+        prompt_tokens, new_tokens: token counts; ``new_tokens`` includes the end token.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    new_tokens: int
+
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """A continuation whose log-probability after ``context`` is asked; ``group`` as in `GenerationRequest`."""
+
+    context: str
+    continuation: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The log-probability of a continuation.
+
+    Attributes:
+        logprob: sum over its tokens, nats.
+        is_greedy: whether greedy decoding would have produced it.
+        tokens: tokens of the continuation.
+        context_tokens: tokens of the context.
+    """
+
+    logprob: float
+    is_greedy: bool
+    tokens: int
+    context_tokens: int = 0
+
+
+class Engine(Protocol):
+    """Answers requests with the weights that are active at the moment.
+
+    Example::
+
+        engine.generate([GenerationRequest("2 + 2 =", until=("\\n",), max_new_tokens=4)], None)
+    """
+
+    @property
+    def context_length(self) -> int:
+        """Longest prompt plus answer in tokens."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text`` without added special tokens."""
+        ...
+
+    def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
+        """Greedy answers, in the order of ``requests``."""
+        ...
+
+    def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
+        """Log-probabilities, in the order of ``requests``."""
+        ...

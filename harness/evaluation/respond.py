@@ -1,0 +1,195 @@
+"""From items to scored responses, whatever the engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
+from harness.evaluation.engine import Engine, GenerationRequest, Progress, ScoringRequest
+from harness.evaluation.items import FinishReason, Item, ItemResult
+from harness.exceptions import HarnessError, InputError
+
+
+@dataclass(frozen=True)
+class TooLong:
+    """An item whose prompt and answer do not fit the model's context."""
+
+    item_id: str
+    task: str
+    tokens: int
+    limit: int
+
+
+def too_long(
+    domain: Domain, items: Sequence[Item], engine: Engine, chat_template: ChatTemplate | None, fewshot: int = 0
+) -> list[TooLong]:
+    """Items that would have to be cut; callers leave them out and say so."""
+    limit = engine.context_length
+    found = []
+    for item in items:
+        handle = domain.tasks[item.task]
+        room = handle.max_new_tokens if handle.kind == "generate" else engine.count_tokens(item.target)
+        tokens = engine.count_tokens(domain.context(item, chat_template, fewshot)) + room
+        if tokens > limit:
+            found.append(TooLong(item.item_id, item.task, tokens, limit))
+    return found
+
+
+def respond(
+    domain: Domain,
+    items: Sequence[Item],
+    engine: Engine,
+    chat_template: ChatTemplate | None,
+    fewshot: int = 0,
+    progress: Progress | None = None,
+) -> list[ItemResult]:
+    """Ask each item, score each answer with its task's ``process_results``; results in the order of ``items``.
+
+    Args:
+        fewshot: solved examples before each item, chosen by the task's own sampler.
+        progress: told of finished requests over all items.
+
+    Raises:
+        InputError: a task's own code fails on a response; names task and item.
+        EnvironmentFault: out of memory even one item at a time.
+    """
+    generate = [item for item in items if domain.tasks[item.task].kind == "generate"]
+    choice = [item for item in items if domain.tasks[item.task].kind == "choice"]
+    endings = {item.item_id: _endings(domain, item, chat_template, fewshot) for item in choice}
+    total = len(generate) + sum(len(requests) for requests in endings.values())
+
+    def step(offset: int) -> Progress | None:
+        return None if progress is None else lambda done, _: progress(offset + done, total)
+
+    results: dict[str, ItemResult] = {}
+    requests = [
+        GenerationRequest(
+            prompt=domain.context(item, chat_template, fewshot),
+            until=domain.tasks[item.task].until,
+            max_new_tokens=domain.tasks[item.task].max_new_tokens,
+            group=item.task,
+        )
+        for item in generate
+    ]
+    for item, answer in zip(generate, engine.generate(requests, step(0)) if requests else [], strict=True):
+        handle = domain.tasks[item.task]
+        results[item.item_id] = _result(
+            item,
+            handle,
+            [_filtered(handle, item, answer.text)],
+            response=answer.text,
+            finish_reason=answer.finish_reason,
+            prompt_tokens=answer.prompt_tokens,
+            new_tokens=answer.new_tokens,
+        )
+    flat = [request for item in choice for request in endings[item.item_id]]
+    scores = iter(engine.loglikelihood(flat, step(len(generate))) if flat else [])
+    for item in choice:
+        handle = domain.tasks[item.task]
+        own = [next(scores) for _ in endings[item.item_id]]
+        texts = [str(text) for text in handle.task.doc_to_choice(dict(item.doc))]
+        best = max(range(len(texts)), key=lambda index, own=own: own[index].logprob)  # type: ignore[misc]
+        results[item.item_id] = _result(
+            item,
+            handle,
+            [(score.logprob, score.is_greedy) for score in own],
+            response=texts[best],
+            finish_reason="stop",
+            prompt_tokens=own[0].context_tokens,
+            new_tokens=0,
+        )
+    return [results[item.item_id] for item in items]
+
+
+def gold_logprobs(
+    domain: Domain,
+    items: Sequence[Item],
+    engine: Engine,
+    chat_template: ChatTemplate | None,
+    progress: Progress | None = None,
+) -> list[float]:
+    """Log-probability of each item's gold answer in nats: one teacher-forced pass, zero-shot."""
+    requests = [
+        ScoringRequest(domain.context(item, chat_template), domain.answer(item, chat_template), group=item.task)
+        for item in items
+    ]
+    return [score.logprob for score in engine.loglikelihood(requests, progress)]
+
+
+def with_gold_logprobs(results: Sequence[ItemResult], logprobs: Sequence[float]) -> tuple[ItemResult, ...]:
+    """``results`` with their golds' log-probabilities filled in."""
+    return tuple(replace(result, gold_logprob=value) for result, value in zip(results, logprobs, strict=True))
+
+
+def _endings(
+    domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int
+) -> list[ScoringRequest]:
+    task = domain.tasks[item.task].task
+    context = domain.context(item, chat_template, fewshot)
+    instances = task.construct_requests(
+        doc=dict(item.doc),
+        ctx=context,
+        metadata=(item.task, 0, 1),
+        apply_chat_template=chat_template is not None,
+        chat_template=chat_template,
+    )
+    return [ScoringRequest(*instance.args[:2], group=item.task) for instance in instances]
+
+
+def _filtered(handle: DomainTask, item: Item, text: str) -> Any:
+    """``text`` after the task's first lm-eval filter pipeline (the one that its main metric uses)."""
+    filters = getattr(handle.task, "_filters", None)
+    if not filters:
+        return text
+    responses: Any = [[text]]
+    for step in filters[0].filters:
+        responses = list(step().apply(responses, [dict(item.doc)]))
+    return responses[0] if isinstance(responses[0], str) else responses[0][0]
+
+
+def _result(
+    item: Item,
+    handle: DomainTask,
+    answers: list[Any],
+    *,
+    response: str,
+    finish_reason: FinishReason,
+    prompt_tokens: int,
+    new_tokens: int,
+) -> ItemResult:
+    try:
+        metrics: Mapping[str, Any] = handle.task.process_results(dict(item.doc), answers)
+    except HarnessError:
+        raise
+    except Exception as error:  # a task's own code may raise anything
+        raise InputError(
+            f"task '{item.task}', item {item.item_id}: process_results failed: {type(error).__name__}: {error}"
+        ) from error
+    numbers = {
+        str(name): float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
+    if handle.metric not in numbers:
+        raise InputError(
+            f"task '{item.task}': process_results gives no number for its first metric '{handle.metric}' "
+            f"(it gives: {', '.join(sorted(map(str, metrics)))}); put a per-item metric first in metric_list"
+        )
+    return ItemResult(
+        item_id=item.item_id,
+        task=item.task,
+        skill=item.skill,
+        cluster=item.cluster,
+        doc=item.doc,
+        prompt=item.prompt,
+        target=item.target,
+        response=response,
+        finish_reason=finish_reason,
+        correct=min(1.0, max(0.0, numbers[handle.metric])),
+        metrics=numbers,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+    )

@@ -1,0 +1,112 @@
+"""The loop over rounds: when to go on, when to stop and why, what to keep on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.loop.rounds import run_round
+from harness.loop.run import Run, baseline, final_evaluation
+from harness.loop.state import LoopState
+from harness.training.contract import CANDIDATE, LEARNER
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ends: ``finished``, ``converged`` or ``stopped``, and the reason in words."""
+
+    status: str
+    reason: str
+
+
+def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[], None]) -> Stop:
+    """Bring the run to ``rounds`` rounds, then open test. Resumes whatever was done before.
+
+    Args:
+        rounds: rounds in all, not further ones.
+        budget: seconds for the whole run, final evaluation included; ``None`` for no limit.
+        on_recorded: called when there is something new to report.
+
+    Raises:
+        HarnessError: a fault that no round can absorb; everything recorded stays, the same command resumes.
+    """
+    run.rounds_asked = rounds
+    asked = run.ledger.of_kind("asked")
+    if not asked or asked[-1].data["rounds"] != rounds:
+        run.ledger.append("asked", {"rounds": rounds}, run.now())
+    baseline(run)
+    on_recorded()
+    while (stop := should_stop(run, rounds, budget)) is None:
+        entry = run_round(run)
+        prune(run)
+        run.listener.recorded(entry.data, run.champion_dev(run.state).score.value)
+        on_recorded()
+    final_evaluation(run)
+    run.ledger.append("stop", {"status": stop.status, "reason": stop.reason, "round": run.state.done}, run.now())
+    on_recorded()
+    return stop
+
+
+def should_stop(run: Run, rounds: int, budget: float | None) -> Stop | None:
+    """Why no further round should begin, or ``None``."""
+    state = run.state
+    if state.done >= rounds:
+        return Stop("finished", f"all {rounds} rounds done")
+    champion = run.champion_dev(state)
+    if all(result.correct >= 1.0 for result in champion.results):
+        return Stop("converged", f"nothing fails on dev any more after round {state.done}")
+    if state.rejections >= run.settings.stop_after:
+        return Stop(
+            "converged",
+            f"{state.rejections} rounds in a row brought no promotion (stop_after {run.settings.stop_after}); "
+            "more or other data, another recipe or a larger model may help",
+        )
+    if budget is not None:
+        needed = expected_round(run, state) + expected_final(run)
+        if state.seconds + needed > budget:
+            return Stop(
+                "stopped",
+                f"the budget of {budget:.0f} s is spent: {state.seconds:.0f} s used, the next round and the final "
+                f"evaluation would take about {needed:.0f} s",
+            )
+    return None
+
+
+def expected_round(run: Run, state: LoopState) -> float:
+    """Seconds that the next round will take, going by the last one; 0 before the first."""
+    rounds = run.ledger.of_kind("round")
+    return sum(rounds[-1].data["seconds"].values()) if rounds else 0.0
+
+
+def expected_final(run: Run) -> float:
+    """Seconds of the final evaluation, in proportion to what dev took per item and arm."""
+    entries = run.ledger.of_kind("baseline")
+    if not entries or run.state.done in run.state.finals:
+        return 0.0
+    prepared = run.prepared
+    arms = 2 if run.settings.fewshot else 1
+    per_item = entries[0].data["seconds"] / (arms * len(prepared.dev) + len(prepared.guard))
+    tested = any(entry.data for entry in run.ledger.of_kind("final"))
+    return per_item * (len(prepared.test) * (1 if tested else 1 + arms) + len(prepared.guard))
+
+
+def prune(run: Run) -> None:
+    """Delete what no later round can need: learners' states other than the champion's and the present one.
+
+    Weights of a whole model (``sft``) are kept for champion and learner only; adapters are small and stay.
+    """
+    state = run.state
+    keep = {state.champion, state.learner, state.done}
+    for number in range(1, state.done + 1):
+        if number in keep:
+            continue
+        shutil.rmtree(run.round_dir(number) / LEARNER, ignore_errors=True)
+        if run.workbench.identity.get("method") == "sft":
+            shutil.rmtree(run.round_dir(number) / CANDIDATE, ignore_errors=True)
+
+
+def interrupted(run: Run, reason: str, status: str = "stopped") -> dict[str, Any]:
+    """Record that the user or a fault ended this session; the same command goes on."""
+    return dict(run.ledger.append("stop", {"status": status, "reason": reason, "round": run.state.done}, run.now()).data)

@@ -1,0 +1,99 @@
+"""The real `Workbench`: one transformers model in this process, evaluated and trained in place."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.evaluation.domain import ChatTemplate
+from harness.evaluation.engine import Engine
+from harness.evaluation.transformers_engine import TransformersEngine
+from harness.models.loading import LoadedModel
+from harness.models.session import ModelSession
+from harness.training.contract import Example, Start, TrainProgress, TrainResult
+from harness.training.recipe import Recipe
+from harness.training.sft import SftTrainer
+
+
+class LocalWorkbench:
+    """A `Workbench` over a loaded model.
+
+    Args:
+        loaded: model, tokenizer and how they were loaded; ``policy.method`` says how it is trained.
+        recipe: its LoRA shape is built in.
+        batch_size: items evaluated together.
+        seed: initialises fresh adapters.
+        on_notice: told when memory forced a smaller batch.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, recipe: Recipe, batch_size: int, seed: int, on_notice: Callable[[str], None]
+    ) -> None:
+        self._loaded = loaded
+        self._method = loaded.policy.method or "lora"
+        self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
+        self._on_notice = on_notice
+        self._batch_size = batch_size
+        self._trainer = SftTrainer(
+            self._session, loaded.tokenizer, int(loaded.model.config.max_position_embeddings or 1 << 30)
+        )
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Reference, hash of the base weights, dtype, quantisation, method, device kind."""
+        policy = self._loaded.policy
+        return {
+            "reference": self._loaded.reference.name,
+            "weights_sha256": self._loaded.weights_sha256,
+            "device": policy.device.partition(":")[0],
+            "dtype": policy.dtype,
+            "quantisation": policy.quantisation,
+            "method": self._method,
+            "chat_template": self._loaded.chat_template,
+        }
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """The tokenizer's own template, called as lm-eval calls it; ``None`` where it has none."""
+        return functools.partial(_render, self._loaded.tokenizer) if self._loaded.chat_template else None
+
+    def activate(self, adapter: Path | None) -> None:
+        """Swap the trained weights in ``adapter`` in; ``None`` restores the base."""
+        if adapter != self._session.active or adapter is None:
+            self._session.activate(adapter)
+
+    @contextmanager
+    def asking(self) -> Iterator[Engine]:
+        """The engine over the active weights; a batch that memory halved stays halved."""
+        with self._session.evaluating() as model:
+            engine = TransformersEngine(model, self._loaded.tokenizer, self._batch_size, self._on_notice)
+            yield engine
+            self._batch_size = engine.batch_size
+
+    def train(
+        self,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        start: Start,
+        out_dir: Path,
+        seed: int,
+        progress: TrainProgress | None,
+    ) -> TrainResult:
+        """Train through `SftTrainer` and leave the candidate active."""
+        return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
+
+
+def _render(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    # As lm-eval's HFLM.apply_chat_template does, so that both render the same prompt.
+    return str(
+        tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+    )

@@ -1,0 +1,68 @@
+"""A phase: work that is either wholly done, with a manifest of its files, or done again from its inputs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.exceptions import InputError
+from harness.storage import read_json, sha256_file, write_json
+
+Clock = Callable[[], float]
+
+
+def marker(folder: Path, name: str) -> Path:
+    """Where a finished phase's manifest lies."""
+    return folder / f"{name}.done.json"
+
+
+def run_phase(
+    folder: Path,
+    name: str,
+    inputs: str,
+    outputs: Sequence[str],
+    body: Callable[[], dict[str, Any]],
+    clock: Clock,
+) -> dict[str, Any]:
+    """Return the finished phase's result, or clear what it left behind and run it.
+
+    Args:
+        folder: the round's folder.
+        inputs: hash of everything the phase depends on; a finished phase with other inputs is refused.
+        outputs: files and folders in ``folder`` that the phase writes.
+        body: does the work and returns a JSON-able result.
+        clock: seconds, monotonic.
+
+    Raises:
+        InputError: a finished phase's file was changed since, or belongs to other inputs.
+    """
+    done = marker(folder, name)
+    if done.exists():
+        record = read_json(done)
+        if record.get("inputs") != inputs:
+            raise InputError(f"{done}: was made from other inputs; the run directory was changed by hand, start a new run")
+        for relative, digest in record["files"].items():
+            path = folder / relative
+            # Weights that a later round no longer needs are pruned; what is there must be what was written.
+            if path.exists() and sha256_file(path) != digest:
+                raise InputError(f"{path}: changed since it was written; restore it or start a new run")
+        result: dict[str, Any] = {**record["result"], "seconds": record["seconds"]}
+        return result
+    for output in outputs:
+        path = folder / output
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    begun = clock()
+    result = body()
+    seconds = clock() - begun
+    files = {}
+    for output in outputs:
+        path = folder / output
+        found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] if path.exists() else []
+        files.update({str(p.relative_to(folder)): sha256_file(p) for p in found})
+    write_json(done, {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "result": result})
+    return {**result, "seconds": seconds}

@@ -1,0 +1,165 @@
+"""Everything that can be checked before the first token: tasks, splits, roles, overlaps, lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.curation.overlap import prompt_key, protected_keys
+from harness.evaluation.domain import ChatTemplate, Domain
+from harness.evaluation.engine import Engine
+from harness.evaluation.items import Item
+from harness.evaluation.respond import too_long
+from harness.evaluation.roles import split_validation, subset
+from harness.exceptions import InputError
+from harness.storage import sha256_text
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Items by role, ready to be asked.
+
+    Attributes:
+        domain, guard_domain: ``guard_domain`` is ``None`` without a guard.
+        pool: train-pool items, without those that stand in dev, gate, test or guard too.
+        dev, gate, test, guard: ``gate`` is only protected here, never asked.
+        general: train items of the guard's tasks, for general rows.
+        notices: what was left out and why, one line each.
+    """
+
+    domain: Domain
+    guard_domain: Domain | None
+    pool: tuple[Item, ...]
+    dev: tuple[Item, ...]
+    gate: tuple[Item, ...]
+    test: tuple[Item, ...]
+    guard: tuple[Item, ...]
+    general: tuple[Item, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def protected(self) -> dict[str, str]:
+        """Prompt keys that no training row may repeat."""
+        return protected_keys([*self.dev, *self.gate, *self.test, *self.guard])
+
+    def domain_of(self, item: Item) -> Domain:
+        """The domain that renders and scores ``item``."""
+        if item.task in self.domain.tasks:
+            return self.domain
+        if self.guard_domain is None:
+            raise KeyError(item.task)
+        return self.guard_domain
+
+    def describe(self) -> dict[str, Any]:
+        """Counts and hashes for the manifest."""
+        domains = [self.domain, *([self.guard_domain] if self.guard_domain else [])]
+        return {
+            "tasks": {name: task.config_hash for d in domains for name, task in d.tasks.items()},
+            "items": {role: len(getattr(self, role)) for role in ("pool", "dev", "gate", "test", "guard", "general")},
+            "items_sha256": {
+                role: sha256_text("\n".join(item.item_id for item in getattr(self, role)))
+                for role in ("pool", "dev", "gate", "test", "guard", "general")
+            },
+            "notices": list(self.notices),
+        }
+
+
+def prepare(
+    domain: Domain,
+    guard_domain: Domain | None,
+    engine: Engine,
+    chat_template: ChatTemplate | None,
+    fewshot: int,
+    limit: int | None,
+) -> Prepared:
+    """Deal out roles and leave out what must not or cannot be used, saying so.
+
+    Raises:
+        InputError: a split is missing or empty, ids repeat, or no item fits the model's context.
+    """
+    notices: list[str] = []
+    pool = _split(domain, "train", "train_pool", "to train on")
+    dev, gate = split_validation(_split(domain, "validation", "dev", "to choose by"))
+    test = _split(domain, "test", "test", "to judge by")
+    guard: list[Item] = []
+    general: list[Item] = []
+    if guard_domain is not None:
+        guard = guard_domain.items("test", "guard") or guard_domain.items("validation", "guard")
+        if not guard:
+            raise InputError(f"guard '{guard_domain.name}' has neither test nor validation items")
+        general = _distinct(guard_domain.items("train", "train_pool"))
+    for name, items in (("dev", dev), ("test", test)):
+        if not items:
+            raise InputError(f"domain '{domain.name}': no {name} items; its validation split has too few clusters")
+    dev, test, guard = (subset(_distinct(items), limit) for items in (dev, test, guard))
+    pool, gate = _distinct(pool), _distinct(gate)
+
+    protected = protected_keys([*dev, *gate, *test, *guard])
+    for name, items in (("train", pool), ("general", general)):
+        hits = [item for item in items if prompt_key(item.prompt) in protected]
+        if hits:
+            first = hits[0]
+            notices.append(
+                f"{len(hits)} {name} items stand in dev, gate, test or guard too and are left out, "
+                f"e.g. {first.item_id} = {protected[prompt_key(first.prompt)]}"
+            )
+            gone = {item.item_id for item in hits}
+            items[:] = [item for item in items if item.item_id not in gone]
+
+    def fitting(name: str, items: list[Item], owner: Domain, shots: int) -> list[Item]:
+        found = too_long(owner, items, engine, chat_template, shots)
+        if not found:
+            return items
+        if len(found) == len(items):
+            raise InputError(
+                f"every {name} item is longer than the model's {found[0].limit} tokens (the first has "
+                f"{found[0].tokens}); use a model with a longer context, shorter items or fewer few-shot examples"
+            )
+        notices.append(
+            f"{len(found)} {name} items exceed the model's {found[0].limit} tokens and are left out: "
+            + ", ".join(item.item_id for item in found[:5])
+            + (", ..." if len(found) > 5 else "")
+        )
+        gone = {item.item_id for item in found}
+        return [item for item in items if item.item_id not in gone]
+
+    dev = fitting("dev", dev, domain, fewshot)
+    test = fitting("test", test, domain, fewshot)
+    pool = fitting("train", pool, domain, 0)
+    if guard_domain is not None:
+        guard = fitting("guard", guard, guard_domain, 0)
+        general = fitting("general", general, guard_domain, 0) if general else []
+    return Prepared(
+        domain,
+        guard_domain,
+        tuple(pool),
+        tuple(dev),
+        tuple(gate),
+        tuple(test),
+        tuple(guard),
+        tuple(general),
+        tuple(notices),
+    )
+
+
+def _split(domain: Domain, split: Any, role: Any, use: str) -> list[Item]:
+    items = domain.items(split, role)
+    if not items:
+        raise InputError(
+            f"domain '{domain.name}': the {split} split is missing or empty; the loop needs {split} items {use}"
+        )
+    return items
+
+
+def _distinct(items: Sequence[Item]) -> list[Item]:
+    """The first of each id: the same document twice is one item."""
+    seen: dict[str, Item] = {}
+    for item in items:
+        seen.setdefault(item.item_id, item)
+    return list(seen.values())
+
+
+def contexts(prepared: Prepared, items: Sequence[Item], chat_template: ChatTemplate | None) -> Mapping[str, str]:
+    """Zero-shot prompt of each item by its id."""
+    return {item.item_id: prepared.domain_of(item).context(item, chat_template) for item in items}

@@ -1,0 +1,328 @@
+"""One round: mine, curate (with the diagnosis), train, evaluate, decide, record. Each phase resumable by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.curation.choose import Curation, curate, uniform
+from harness.curation.overlap import find_overlaps
+from harness.curation.rows import TrainRow
+from harness.diagnosis import Cell, Target, broken_cells, cell_counts, cell_trials, diagnose, failing_cells
+from harness.errors import classify_all
+from harness.evaluated import Evaluation, load_evaluation, save_evaluation
+from harness.evaluation.items import Item
+from harness.evaluation.respond import gold_logprobs, respond
+from harness.gate.paired import pair
+from harness.gate.promotion import PromotionEvidence, decide, needs_loglikelihood
+from harness.gate.signflip import sign_flip
+from harness.gate.verdict import Verdict
+from harness.loop.ledger import Entry
+from harness.loop.phases import run_phase
+from harness.loop.run import Run, categories
+from harness.loop.state import LoopState, trial_data
+from harness.models.session import weights_hash
+from harness.storage import read_json, read_jsonl, sha256_text, write_json, write_jsonl
+from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainResult
+
+TRAIN_ROWS = "train.jsonl"
+
+
+def run_round(run: Run) -> Entry:
+    """Run (or finish) the next round and record it.
+
+    Raises:
+        HarnessError: what the round cannot absorb (disk, memory, damaged files); the ledger is untouched by it.
+    """
+    state = run.state
+    number = state.done + 1
+    folder = run.round_dir(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    champion = run.champion_dev(state)
+    seconds = {"mine": 0.0, "train": 0.0, "evaluate": 0.0, "other": 0.0}
+    begun = run.clock()
+
+    run.listener.phase(number, run.rounds_asked, "mine")
+    mined = run_phase(folder, "mine", run.key("mine", number, _identity(state)), ["mine"],
+                      lambda: _mine(run, state, folder), run.clock)  # fmt: skip
+    seconds["mine"] = mined["seconds"]
+    run.listener.phase(number, run.rounds_asked, "curate")
+    curated = run_phase(folder, "curate", run.key("curate", number, _identity(state)), [TRAIN_ROWS, "curation.json"],
+                        lambda: _curate(run, state, folder, champion), run.clock)  # fmt: skip
+    targets = [Target(Cell(*raw["cell"]), raw["share"], raw["cost"], raw["reason"]) for raw in curated["targets"]]
+    rows = [TrainRow(**raw) for raw in read_jsonl(folder / TRAIN_ROWS)]
+
+    trained: dict[str, Any] = {}
+    evaluated: dict[str, Any] = {}
+    if not curated["overlaps"]:
+        run.listener.phase(number, run.rounds_asked, "train")
+        trained = run_phase(folder, "train", run.key("train", number, _identity(state)), [CANDIDATE, LEARNER],
+                            lambda: _train(run, state, folder, rows), run.clock)  # fmt: skip
+        seconds["train"] = trained["seconds"]
+        if trained["crashed"] is None:
+            run.listener.phase(number, run.rounds_asked, "evaluate")
+            again = f"dev_champion_{state.champion:03d}"
+            evaluated = run_phase(folder, "evaluate", run.key("evaluate", number, _identity(state)),
+                                  ["dev", again, "loglikelihood.json"],
+                                  lambda: _evaluate(run, state, folder), run.clock)  # fmt: skip
+            seconds["evaluate"] = evaluated["seconds"]
+
+    candidate = load_evaluation(folder / "dev") if evaluated else None
+    champion = run.champion_dev(state)
+    verdict = _decide(curated["overlaps"], trained, champion, candidate, folder)
+    write_json(folder / "verdict.json", verdict.as_dict())
+    before = failing_cells(champion.results, champion.errors)
+    after = failing_cells(candidate.results, candidate.errors) if candidate else before
+    sizes = {skill: score.n for skill, score in champion.by_skill().items()}
+    # What phases took when they ran, also those of an interrupted earlier attempt; the rest is "other".
+    spent = run.clock() - begun
+    seconds["other"] = max(0.0, curated["seconds"] + spent - sum((*seconds.values(), curated["seconds"])))
+    return run.ledger.append(
+        "round",
+        {
+            "round": number,
+            "recipe": run.recipe.name,
+            "targets": [str(target.cell) for target in targets],
+            "target_details": [{**asdict(target), "cell": str(target.cell)} for target in targets],
+            "train_rows": len(rows) - len(trained.get("skipped", [])),
+            "train_tokens": trained.get("tokens", 0),
+            "dev": candidate.score.as_dict() if candidate else None,
+            "decision": verdict.decision,
+            "certified": verdict.certified,
+            "rule": verdict.rule,
+            "reason": verdict.reason,
+            "champion": number if verdict.decision == "promote" else state.champion,
+            "seconds": seconds,
+            "learner": trained.get("learner", {}),
+            "adapter_sha256": trained.get("adapter_sha256"),
+            "losses": trained.get("losses", []),
+            "categories": categories(candidate) if candidate else {},
+            "trials": [
+                trial_data(trial)
+                for trial in (
+                    cell_trials(number, [t.cell for t in targets], before, after, sizes) if candidate else []
+                )
+            ],
+            "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
+            "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
+        },
+        run.now(),
+    )
+
+
+def _identity(state: LoopState) -> str:
+    """What of the state a round's phases depend on."""
+    return repr((state.done, state.champion, state.learner, state.rate, state.extra_replay, state.broken, state.trials))
+
+
+def mining_sample(pool: Sequence[Item], seed: int, number: int, size: int, before: int) -> list[Item]:
+    """The round's fresh items: each skill's own seeded order, taken up where the last round left off.
+
+    Args:
+        size: items of this round over all skills, shared in proportion to the skills' sizes.
+        before: items that all earlier rounds took together; past the end of the pool it starts over.
+    """
+    queues: dict[str, list[Item]] = {}
+    for item in sorted(pool, key=lambda item: sha256_text(f"{seed}\0mine\0{item.item_id}")):
+        queues.setdefault(item.skill, []).append(item)
+    chosen: list[Item] = []
+    for skill in sorted(queues):
+        queue = queues[skill]
+        first = round(before * len(queue) / len(pool))
+        last = round((before + size) * len(queue) / len(pool))
+        chosen += [queue[place % len(queue)] for place in range(first, min(last, first + len(queue)))]
+    return chosen
+
+
+def _mine_sizes(run: Run, number: int) -> tuple[int, int]:
+    """Items to mine in this round, and in all rounds before it."""
+    data = run.recipe.data
+    first = max(data.mine, data.first_rows)
+    return (first, 0) if number == 1 else (data.mine, first + (number - 2) * data.mine)
+
+
+def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
+    number = state.done + 1
+    size, before = _mine_sizes(run, number)
+    sample = mining_sample(run.prepared.pool, run.settings.seed, number, size, before)
+    if run.recipe.data.select == "uniform":
+        write_jsonl(folder / "mine" / "items.jsonl", [{"item_id": item.item_id} for item in sample])
+        return {"mined": len(sample), "failing": None}
+    # What the last candidate broke, its own answers show: where training goes on from it, a third of the sample in
+    # the broken skills is answered by it and not by the champion, which gets such items right.
+    broken = {cell.skill for cell in state.broken}
+    learner_answers = (
+        {item.item_id for item in sample[::3] if item.skill in broken}
+        if broken and state.learner == state.done != state.champion
+        else set()
+    )
+    parts = [
+        (run.adapter(state.champion), [item for item in sample if item.item_id not in learner_answers]),
+        (run.adapter(state.learner), [item for item in sample if item.item_id in learner_answers]),
+    ]
+    results = []
+    begun = run.clock()
+    for adapter, items in parts:
+        if not items:
+            continue
+        run.workbench.activate(adapter)
+        with run.workbench.asking() as engine:
+            results += respond(
+                run.prepared.domain, items, engine, run.workbench.chat_template,
+                progress=lambda done, total: run.listener.step(done, total, "mine"),
+            )  # fmt: skip
+    errors = classify_all(results, run.classifiers)
+    evaluation = Evaluation("mine", tuple(results), tuple(errors), run.clock() - begun)
+    save_evaluation(folder / "mine", evaluation)
+    return {"mined": len(results), "failing": sum(r.correct < 1 for r in results), "by_learner": len(learner_answers)}
+
+
+def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> dict[str, Any]:
+    """Diagnose on dev counts, choose rows, check them against everything protected."""
+    number, data = state.done + 1, run.recipe.data
+    rows = data.first_rows if number == 1 else data.rows
+    counts = cell_counts(champion.results, champion.errors)
+    targets = diagnose(counts, state.trials, data.targets, dev_items=len(champion.results))
+    general = [
+        TrainRow(item.item_id, "general", item.prompt, item.target, "general") for item in run.prepared.general
+    ]
+    seed = run.settings.seed * 10_007 + number
+    if data.select == "uniform":
+        by_id = {item.item_id: item for item in run.prepared.pool}
+        chosen_items = [by_id[row["item_id"]] for row in read_jsonl(folder / "mine" / "items.jsonl")]
+        targets = []
+        curation = uniform(chosen_items, rows=rows, general=data.general, general_rows=general, seed=seed)
+    else:
+        mined = load_evaluation(folder / "mine")
+        curation = curate(
+            mined.results,
+            mined.errors,
+            targets,
+            rows=rows,
+            # A first round has nothing to keep yet that the base gets right by itself.
+            replay=min(0.9 - data.general, data.replay + state.extra_replay),
+            general=data.general,
+            general_rows=general,
+            broken_cells=state.broken,
+            seed=seed,
+        )
+    chosen = _with_earlier(run, state, curation)
+    overlaps = find_overlaps(chosen, run.prepared.protected)
+    write_jsonl(folder / TRAIN_ROWS, [row.as_dict() for row in chosen])
+    write_json(
+        folder / "curation.json",
+        {**curation.summary(), "overlaps": [asdict(overlap) for overlap in overlaps]},
+    )
+    return {
+        "targets": [{**asdict(t), "cell": [t.cell.skill, t.cell.category]} for t in targets],
+        "overlaps": len(overlaps),
+    }
+
+
+def _with_earlier(run: Run, state: LoopState, curation: Curation) -> list[TrainRow]:
+    """With ``start: base`` each round trains afresh on the rows of all rounds so far."""
+    if run.recipe.start != "base":
+        return list(curation.rows)
+    rows: dict[str, TrainRow] = {}
+    for number in range(1, state.done + 1):
+        for raw in read_jsonl(run.round_dir(number) / TRAIN_ROWS):
+            rows.setdefault(raw["row_id"], TrainRow(**raw))
+    return list({**rows, **{row.row_id: row for row in curation.rows}}.values())
+
+
+def _start(run: Run, state: LoopState) -> Start:
+    """What this round goes on from, by the recipe's ``start``."""
+    if run.recipe.start == "base":
+        return Start(rate=state.rate)
+    source = state.learner if run.recipe.start == "latest" else state.champion
+    if source == 0:
+        return Start(rate=state.rate)
+    if run.recipe.start == "champion":
+        return Start(run.adapter(source), None, state.rate)
+    learner = run.round_dir(source) / LEARNER
+    return Start(learner, learner, state.rate)
+
+
+def _train(run: Run, state: LoopState, folder: Path, rows: Sequence[TrainRow]) -> dict[str, Any]:
+    number = state.done + 1
+    items = {item.item_id: item for item in (*run.prepared.pool, *run.prepared.general)}
+    template = run.workbench.chat_template
+    examples = []
+    for row in rows:
+        item = items[row.row_id]
+        domain = run.prepared.domain_of(item)
+        examples.append(Example(domain.context(item, template), domain.answer(item, template)))
+    start = _start(run, state)
+    learner = {
+        "start": run.recipe.start,
+        "from_round": state.champion if run.recipe.start == "champion" else state.learner,
+        "rate": run.recipe.optimiser.learning_rate * state.rate,
+        "replay": run.recipe.data.replay + state.extra_replay,
+    }
+    if run.recipe.start == "base":
+        learner["from_round"] = 0
+    try:
+        result: TrainResult = run.workbench.train(
+            examples, run.recipe, start, folder, run.settings.seed * 1_000_003 + number,
+            lambda step, steps, loss: run.listener.step(step, steps, f"loss {loss:.3f}"),
+        )  # fmt: skip
+    except TrainingCrash as crash:
+        return {"crashed": str(crash), "learner": learner}
+    return {
+        "crashed": None,
+        "tokens": result.tokens,
+        "steps": result.steps,
+        "losses": [[step, loss] for step, loss in result.losses],
+        "skipped": list(result.skipped),
+        "details": dict(result.details),
+        "learner": learner,
+        "adapter_sha256": weights_hash(folder / CANDIDATE),
+    }
+
+
+def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
+    """Dev answers of the candidate; the golds' log-likelihood too where exact match cannot tell."""
+    dev, number = run.prepared.dev, state.done + 1
+    head = run.evaluate("dev", dev, run.adapter(number), folder / "dev")
+    champion = run.champion_dev(state)
+    if head["batch_size"] != champion.details.get("batch_size"):
+        run.listener.notice(
+            f"evaluation batch changed to {head['batch_size']}: the champion is evaluated again, like with like"
+        )
+        again = folder / f"dev_champion_{state.champion:03d}"
+        run.evaluate("dev", dev, run.adapter(state.champion), again)
+        champion = load_evaluation(again)
+    candidate = load_evaluation(folder / "dev")
+    paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
+    if needs_loglikelihood(paired):
+        logprobs = {}
+        for name, adapter in (("candidate", run.adapter(number)), ("champion", run.adapter(state.champion))):
+            run.workbench.activate(adapter)
+            with run.workbench.asking() as engine:
+                logprobs[name] = gold_logprobs(
+                    run.prepared.domain, dev, engine, run.workbench.chat_template,
+                    lambda done, total: run.listener.step(done, total, "log-likelihood"),
+                )  # fmt: skip
+        write_json(folder / "loglikelihood.json", {"items": [item.item_id for item in dev], **logprobs})
+    return {"score": head["score"]}
+
+
+def _decide(
+    overlaps: int, trained: Mapping[str, Any], champion: Evaluation, candidate: Evaluation | None, folder: Path
+) -> Verdict:
+    """Gather the evidence from what is on disk and ask the gate."""
+    if candidate is None:
+        return decide(PromotionEvidence(overlaps, True, True, crashed=trained.get("crashed")))
+    paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
+    p = None
+    path = folder / "loglikelihood.json"
+    if path.exists():
+        raw = read_json(path)
+        clusters = candidate.clusters()
+        differences = [after - before for after, before in zip(raw["candidate"], raw["champion"], strict=True)]
+        p = sign_flip(differences, [clusters[item] for item in raw["items"]])
+    same = champion.details.get("batch_size") == candidate.details.get("batch_size")
+    return decide(PromotionEvidence(overlaps, True, same, paired, p))

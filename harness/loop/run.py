@@ -1,0 +1,294 @@
+"""A run: opened or resumed, its baseline, its rounds, its final evaluation. Everything decided goes to the ledger."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.config import Settings
+from harness.diagnosis import cell_counts
+from harness.errors import classify_all, load_classifiers
+from harness.errors.contract import Classifier
+from harness.evaluated import Evaluation, load_evaluation, save_evaluation
+from harness.evaluation.items import Item
+from harness.evaluation.respond import respond
+from harness.exceptions import InputError
+from harness.gate.paired import pair
+from harness.gate.power import minimum_detectable_effect
+from harness.loop.ledger import Ledger
+from harness.loop.listener import Listener, Silent
+from harness.loop.phases import Clock, run_phase
+from harness.loop.prepare import Prepared
+from harness.loop.state import LoopState, fold
+from harness.loop.workbench import Workbench
+from harness.storage import canonical_json, read_json, sha256_text, write_json, write_text
+from harness.training.contract import CANDIDATE
+from harness.training.recipe import Recipe
+
+SCHEMA = 1
+BASELINE = "baseline"
+
+
+def utc_now() -> str:
+    """Now, ISO 8601, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class Run:
+    """A run in progress: what it is made of, and its ledger.
+
+    Attributes:
+        run_dir: its folder.
+        clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
+    """
+
+    run_dir: Path
+    settings: Settings
+    recipe: Recipe
+    prepared: Prepared
+    workbench: Workbench
+    ledger: Ledger
+    clock: Clock
+    listener: Listener = field(default_factory=Silent)
+    now: Callable[[], str] = utc_now
+    classifiers: tuple[Classifier, ...] = field(default_factory=load_classifiers)
+    rounds_asked: int = 0
+
+    @property
+    def state(self) -> LoopState:
+        """Where the run stands."""
+        return fold(self.ledger.entries, self.recipe)
+
+    def round_dir(self, number: int) -> Path:
+        """Folder of a round; round 0 is the baseline."""
+        return self.run_dir / BASELINE if number == 0 else self.run_dir / "rounds" / f"{number:03d}"
+
+    def adapter(self, number: int) -> Path | None:
+        """The candidate of round ``number``; ``None`` for the base."""
+        return None if number == 0 else self.round_dir(number) / CANDIDATE
+
+    def key(self, *parts: Any) -> str:
+        """Hash of a phase's inputs: the run's identity and whatever else it depends on."""
+        return sha256_text(canonical_json([read_json(self.run_dir / "manifest.json")["identity"], *map(str, parts)]))
+
+    def evaluate(
+        self, name: str, items: Sequence[Item], adapter: Path | None, folder: Path, fewshot: int = 0
+    ) -> dict[str, Any]:
+        """Ask ``items`` of the model with ``adapter``, classify, save into ``folder``; return score and counts."""
+        self.workbench.activate(adapter)
+        begun = self.clock()
+        domain = self.prepared.domain_of(items[0])
+        with self.workbench.asking() as engine:
+            results = respond(
+                domain, items, engine, self.workbench.chat_template, fewshot, lambda d, t: self.listener.step(d, t, name)
+            )
+            batch = getattr(engine, "batch_size", None)
+        errors = classify_all(results, self.classifiers)
+        details = {
+            "fewshot": fewshot,
+            "batch_size": batch,
+            "prompt_tokens": sum(r.prompt_tokens for r in results),
+            "new_tokens": sum(r.new_tokens for r in results),
+        }
+        evaluation = Evaluation(name, tuple(results), tuple(errors), self.clock() - begun, details)
+        save_evaluation(folder, evaluation)
+        return {"score": evaluation.score.as_dict(), "batch_size": batch, "categories": categories(evaluation)}
+
+    def champion_dev(self, state: LoopState) -> Evaluation:
+        """The champion's dev evaluation, at the batch size that was last used for it."""
+        again = sorted(self.run_dir.glob(f"rounds/*/dev_champion_{state.champion:03d}"))
+        return load_evaluation(again[-1] if again else self.round_dir(state.champion) / "dev")
+
+
+def categories(evaluation: Evaluation) -> dict[str, int]:
+    """Failing items by ``skill/category``, primary categories only."""
+    return {
+        str(count.cell): count.failing
+        for count in cell_counts(evaluation.results, evaluation.errors)
+        if count.failing
+    }
+
+
+def open_run(
+    run_dir: Path,
+    settings: Settings,
+    recipe: Recipe,
+    prepared: Prepared,
+    workbench: Workbench,
+    environment: dict[str, Any],
+    clock: Clock,
+    listener: Listener,
+    now: Callable[[], str] = utc_now,
+) -> Run:
+    """Open a new run directory or resume the one that is there. The caller holds its lock.
+
+    Args:
+        environment: versions, platform, command; recorded, not compared.
+
+    Raises:
+        InputError: the folder holds something else, or a run with other inputs (the first difference is named).
+    """
+    import yaml
+
+    classifiers = load_classifiers()
+    identity = {
+        "model": dict(workbench.identity),
+        "settings": {k: v for k, v in settings.as_dict().items() if k not in ("include_path", "stop_after")},
+        "recipe": recipe.as_dict(),
+        "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
+        "classifiers": {c.name: c.version for c in classifiers},
+    }
+    manifest = run_dir / "manifest.json"
+    if manifest.exists():
+        recorded = read_json(manifest)
+        difference = _difference(recorded.get("identity", {}), identity)
+        if recorded.get("schema") != SCHEMA or difference:
+            raise InputError(
+                f"{run_dir}: holds a run with other inputs ({difference or 'another schema'}); "
+                "choose another folder with --out, or the settings it was made with"
+            )
+    else:
+        foreign = [p.name for p in run_dir.iterdir() if not p.name.startswith(".")] if run_dir.is_dir() else []
+        if foreign:
+            raise InputError(
+                f"{run_dir}: is not empty and not a run directory (it holds '{sorted(foreign)[0]}'); "
+                "choose another folder with --out"
+            )
+        write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
+        write_json(
+            manifest,
+            {
+                "schema": SCHEMA,
+                "run": run_dir.name,
+                "created": now(),
+                "identity": identity,
+                "identity_sha256": sha256_text(canonical_json(identity)),
+                "environment": environment,
+                "notices": list(prepared.notices),
+            },
+        )
+    ledger = Ledger(run_dir / "ledger.jsonl")
+    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, classifiers)
+    if not ledger.entries:
+        ledger.append(
+            "open",
+            {"run": run_dir.name, "model": settings.model, "domain": settings.domain, "guard": settings.guard,
+             "recipe": recipe.name, "seed": settings.seed},
+            now(),
+        )  # fmt: skip
+    for notice in prepared.notices:
+        listener.notice(notice)
+    return run
+
+
+def _difference(recorded: Any, present: Any, path: str = "") -> str:
+    """The first place where two plain values differ, in words; empty when they do not."""
+    if isinstance(recorded, dict) and isinstance(present, dict):
+        for key in sorted(set(recorded) | set(present), key=str):
+            found = _difference(recorded.get(key), present.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return ""
+    if canonical_json(recorded) == canonical_json(present):
+        return ""
+    return f"{path}: {str(recorded)[:60]} there, {str(present)[:60]} now"
+
+
+def baseline(run: Run) -> None:
+    """Score the base on dev (zero-shot and few-shot) and on the guard: round 0. Done phases are not done again."""
+    arms: list[tuple[str, Sequence[Item], int]] = [("dev", run.prepared.dev, 0)]
+    if run.settings.fewshot:
+        arms.append(("dev_fewshot", run.prepared.dev, run.settings.fewshot))
+    if run.prepared.guard:
+        arms.append(("guard", run.prepared.guard, 0))
+    folder = run.round_dir(0)
+    results = {}
+    for name, items, shots in arms:
+        run.listener.phase(0, run.rounds_asked, name)
+
+        def body(name: str = name, items: Sequence[Item] = items, shots: int = shots) -> dict[str, Any]:
+            return run.evaluate(name, items, None, folder / name, shots)
+
+        results[name] = run_phase(folder, name, run.key("baseline", name, shots), [name], body, run.clock)
+    if not run.ledger.of_kind("baseline"):
+        run.ledger.append(
+            "baseline",
+            {
+                **{name: results[name]["score"] if name in results else None for name in ("dev", "dev_fewshot", "guard")},
+                "categories": results["dev"]["categories"],
+                "seconds": sum(result["seconds"] for result in results.values()),
+            },
+            run.now(),
+        )
+
+
+def final_evaluation(run: Run) -> None:
+    """Open test for baseline and champion and compare the guard; recorded once for each number of rounds done."""
+    state = run.state
+    if state.done in state.finals:
+        return
+    base, folder = run.round_dir(0), run.run_dir / "final" / f"{state.done:03d}"
+    if not any(entry.data["round"] == state.done for entry in run.ledger.of_kind("test_opened")):
+        run.ledger.append("test_opened", {"round": state.done, "champion": state.champion}, run.now())
+    test, guard, shots = run.prepared.test, run.prepared.guard, run.settings.fewshot
+    champion = run.adapter(state.champion)
+    jobs: list[tuple[Path, str, Sequence[Item], Path | None, int]] = [(base, "test", test, None, 0)]
+    if shots:
+        jobs.append((base, "test_fewshot", test, None, shots))
+    if champion is not None:
+        jobs.append((folder, "test", test, champion, 0))
+        if guard:
+            jobs.append((folder, "guard", guard, champion, 0))
+    seconds = 0.0
+    for where, name, items, adapter, fewshot in jobs:
+        run.listener.phase(state.done, run.rounds_asked, name if where == base else f"final {name}")
+
+        def body(
+            where: Path = where, name: str = name, items: Sequence[Item] = items, adapter: Path | None = adapter,
+            fewshot: int = fewshot,
+        ) -> dict[str, Any]:  # fmt: skip
+            return run.evaluate(name, items, adapter, where / name, fewshot)
+
+        key = run.key("final", name, fewshot, where.name, state.champion if adapter else 0)
+        seconds += run_phase(where, name, key, [name], body, run.clock)["seconds"]
+    before, after = load_evaluation(base / "test"), load_evaluation((folder if champion else base) / "test")
+    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    run.ledger.append(
+        "final",
+        {
+            "round": state.done,
+            "champion": state.champion,
+            "openings": run.state.opened_test,
+            "test": {
+                "model": "champion",
+                "round": state.champion,
+                "before": before.score.as_dict(),
+                "before_fewshot": load_evaluation(base / "test_fewshot").score.as_dict() if shots else None,
+                "after": after.score.as_dict(),
+                "delta": paired.delta,
+                "ci95": list(paired.ci95),
+                "p": paired.midp,
+            },
+            "guard": _guard(base, folder if champion else base) if guard else None,
+            "seconds": seconds,
+        },
+        run.now(),
+    )
+
+
+def _guard(base: Path, folder: Path) -> dict[str, Any]:
+    before, after = load_evaluation(base / "guard"), load_evaluation(folder / "guard")
+    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    discordant = (paired.fixed + paired.broken) / paired.n
+    return {
+        "before": before.score.as_dict(),
+        "after": after.score.as_dict(),
+        "delta": paired.delta,
+        "ci95": list(paired.ci95),
+        "mde": minimum_detectable_effect(paired.n, discordant) if discordant else 0.0,
+        "p_worse": paired.midp_worse,
+    }

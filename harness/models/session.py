@@ -1,0 +1,184 @@
+"""One base model kept in memory, its adapters swapped in place.
+
+The base weights are never changed for good: a float32 base is merged with the adapter for evaluation (faster by a
+third) and restored from an untouched copy afterwards, so the thousandth swap gives the bits of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.exceptions import EnvironmentFault, InputError
+from harness.models.weights import check_adapter
+from harness.storage import atomic_directory, sha256_file
+
+if TYPE_CHECKING:
+    import torch
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+FULL_WEIGHTS = "model.safetensors"
+
+
+class ModelSession:
+    """A loaded base with room for one set of trained weights.
+
+    Args:
+        model: transformers causal model, float32 / bfloat16 or NF4 / int8 quantised.
+        method: ``lora`` or ``qlora`` (a LoRA adapter beside the base) or ``sft`` (the base's own weights).
+        lora: rank, alpha, dropout and targets of the adapter; unused for ``sft``.
+        seed: initialises fresh adapters.
+    """
+
+    def __init__(self, model: Any, method: str, lora: Mapping[str, Any], seed: int = 0) -> None:
+        import torch
+
+        self.base = model
+        self.method = method
+        self.seed = seed
+        self._merged = False
+        self.active: Path | None = None
+        if method == "sft":
+            self.model: Any = model
+            self._fresh = {name: p.detach().clone() for name, p in model.named_parameters()}
+            return
+        from peft import LoraConfig, get_peft_model
+
+        targets = lora["targets"]
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=lora["rank"],
+            lora_alpha=lora["alpha"],
+            lora_dropout=lora["dropout"],
+            target_modules=targets if isinstance(targets, str) else list(targets),
+            task_type="CAUSAL_LM",
+        )
+        try:
+            self.model = get_peft_model(model, config)
+        except ValueError as error:  # peft names the missing target modules
+            raise InputError(f"recipe field 'lora.targets': {str(error).splitlines()[0]}") from error
+        for parameter in self.trainable().values():
+            parameter.data = parameter.data.to(torch.float32)
+        self._fresh = {name: p.detach().clone() for name, p in self.trainable().items()}
+        # Merging loses bits in 16-bit weights and is not exact on quantised ones: only float32 is merged.
+        self._pristine = (
+            {name: layer.get_base_layer().weight.detach().clone() for name, layer in self._layers()}
+            if method == "lora" and next(model.parameters()).dtype == torch.float32
+            else {}
+        )
+
+    def _layers(self) -> list[tuple[str, Any]]:
+        from peft.tuners.lora import LoraLayer
+
+        return [(name, module) for name, module in self.model.named_modules() if isinstance(module, LoraLayer)]
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters that training changes, by name."""
+        if self.method == "sft":
+            return dict(self.model.named_parameters())
+        return {name: p for name, p in self.model.named_parameters() if "lora_" in name}
+
+    def activate(self, folder: Path | None) -> None:
+        """Put the weights saved in ``folder`` in place; ``None`` restores the untouched base.
+
+        Raises:
+            InputError: the folder's weights do not fit this model (keys, shapes, dtypes) or are not finite.
+        """
+        import torch
+
+        self.unmerge()
+        weights = self._fresh if folder is None else self._read(folder)
+        with torch.no_grad():
+            for name, parameter in self.trainable().items():
+                parameter.copy_(weights[name])
+        self.active = folder
+
+    def _read(self, folder: Path) -> dict[str, torch.Tensor]:
+        from safetensors.torch import load_file
+
+        path = folder / (FULL_WEIGHTS if self.method == "sft" else ADAPTER_WEIGHTS)
+        expected = {
+            self._outside(name): (tuple(p.shape), str(p.dtype).removeprefix("torch."))
+            for name, p in self.trainable().items()
+        }
+        check_adapter(path, expected)
+        return {self._inside(name): tensor for name, tensor in load_file(path, device="cpu").items()}
+
+    def _outside(self, name: str) -> str:
+        """Parameter name -> the name that PEFT's own files use."""
+        return name if self.method == "sft" else name.replace(".default.", ".")
+
+    def _inside(self, name: str) -> str:
+        if self.method == "sft":
+            return name
+        stem, _, leaf = name.rpartition(".")
+        return f"{stem}.default.{leaf}"
+
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write the trained weights (or ``weights`` in their place) as a folder that PEFT or transformers loads.
+
+        Raises:
+            EnvironmentFault: the disk is full or the folder cannot be written.
+        """
+        from safetensors.torch import save_file
+
+        source = weights if weights is not None else self.trainable()
+        with atomic_directory(folder) as temporary:
+            if self.method == "sft":
+                save_file(
+                    {name: t.detach().cpu().contiguous() for name, t in source.items()},
+                    temporary / FULL_WEIGHTS,
+                    metadata={"format": "pt"},
+                )
+                self.base.config.save_pretrained(temporary)
+            else:
+                save_file(
+                    {self._outside(name): t.detach().cpu().contiguous() for name, t in source.items()},
+                    temporary / ADAPTER_WEIGHTS,
+                    metadata={"format": "pt"},
+                )
+                config = self.model.peft_config["default"]
+                config.inference_mode = True
+                config.save_pretrained(temporary)
+        self.active = None
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Any]:
+        """The model ready to be asked: eval mode, merged where that is exact enough and faster."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            if self.method != "sft" and self._pristine and not self._merged:
+                for _, layer in self._layers():
+                    layer.merge(adapter_names=["default"])
+                self._merged = True
+            yield self.model if self.method != "sft" else self.base
+        finally:
+            self.unmerge()
+            self.model.train(was_training)
+
+    def unmerge(self) -> None:
+        """Restore the base weights from the untouched copy."""
+        import torch
+
+        if not self._merged:
+            return
+        with torch.no_grad():
+            for name, layer in self._layers():
+                layer.get_base_layer().weight.copy_(self._pristine[name])
+                layer.merged_adapters.clear()
+        self._merged = False
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the trained weights in ``folder``.
+
+    Raises:
+        EnvironmentFault: there are none.
+    """
+    for name in (ADAPTER_WEIGHTS, FULL_WEIGHTS):
+        if (folder / name).is_file():
+            return sha256_file(folder / name)
+    raise EnvironmentFault(f"{folder}: holds no trained weights")

@@ -1,0 +1,68 @@
+"""What a report shows: plain data, gathered once, rendered by any reporter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.evaluated import Evaluation
+
+
+@dataclass(frozen=True)
+class RoundView:
+    """One round as the report shows it.
+
+    Attributes:
+        number: 1, 2, ...
+        entry: the round's object of ``summary.json`` (recipe, targets, train_rows, train_tokens, dev, decision, reason,
+            seconds).
+        verdict: the object of ``verdict.json`` (`harness.gate.verdict.Verdict.as_dict`).
+        targets: ``{"cell", "share", "cost", "reason"}`` of each target.
+        rows: the training rows (`harness.curation.rows.TrainRow.as_dict`).
+        losses: ``(step, mean loss in nats per answer token)`` of the training.
+        categories: failing dev items of the candidate by ``"skill/category"``.
+        learner: what the training went on from (``latest``, ``champion``, ``base``), its learning rate and the like.
+    """
+
+    number: int
+    entry: Mapping[str, Any]
+    verdict: Mapping[str, Any]
+    targets: Sequence[Mapping[str, Any]] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
+    losses: Sequence[tuple[int, float]] = ()
+    categories: Mapping[str, int] = field(default_factory=dict)
+    learner: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a reporter may show about a run, finished or not.
+
+    Attributes:
+        summary: ``summary.json`` as it stands (see DESIGN: "A run on disk").
+        manifest: ``manifest.json``: versions, hashes, seeds, model, device, command.
+        rounds: in order.
+        baseline_dev, champion_dev: dev evaluations of round 0 and of the present champion.
+        baseline_dev_fewshot: the few-shot arm, where it was run.
+        test_before, test_before_fewshot, test_after: ``None`` until test was opened.
+        guard_before, guard_after: the guard's evaluations, where there is a guard.
+        baseline_categories: failing dev items of round 0 by ``"skill/category"``.
+        stopped: why the run ended, in words; empty while it goes on.
+        ledger_head: hash of the last ledger entry.
+    """
+
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    rounds: Sequence[RoundView]
+    baseline_dev: Evaluation
+    champion_dev: Evaluation
+    baseline_dev_fewshot: Evaluation | None = None
+    test_before: Evaluation | None = None
+    test_before_fewshot: Evaluation | None = None
+    test_after: Evaluation | None = None
+    guard_before: Evaluation | None = None
+    guard_after: Evaluation | None = None
+    baseline_categories: Mapping[str, int] = field(default_factory=dict)
+    stopped: str = ""
+    ledger_head: str = ""

@@ -1,0 +1,84 @@
+"""``summary.json``: the machine's view of a run, derived from its ledger and saved evaluations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.evaluated import Evaluation
+from harness.loop.ledger import Ledger
+from harness.loop.run import categories
+
+SCHEMA = 1
+_ROUND_KEYS = (
+    "round",
+    "recipe",
+    "targets",
+    "train_rows",
+    "train_tokens",
+    "dev",
+    "decision",
+    "certified",
+    "reason",
+    "seconds",
+)
+
+
+def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evaluation, champion: int) -> dict[str, Any]:
+    """The object of ``summary.json``; keys and meanings are stable (``docs/run-directory.md``).
+
+    Args:
+        ledger: of the run, with at least its ``open`` and ``baseline`` entries.
+        baseline_dev, champion_dev: for the counts by category.
+        champion: the champion's round.
+    """
+    opened = ledger.of_kind("open")[0].data
+    base = ledger.of_kind("baseline")[0].data
+    rounds = [entry.data for entry in ledger.of_kind("round")]
+    asked = ledger.of_kind("asked")
+    finals = ledger.of_kind("final")
+    final: Mapping[str, Any] = finals[-1].data if finals else {}
+    seconds = base["seconds"] + sum(sum(data["seconds"].values()) for data in rounds)
+    return {
+        "schema": SCHEMA,
+        "run": opened["run"],
+        "status": status(ledger),
+        "model": opened["model"],
+        "domain": opened["domain"],
+        "rounds_asked": asked[-1].data["rounds"] if asked else 0,
+        "rounds_done": len(rounds),
+        "seconds": seconds + sum(entry.data["seconds"] for entry in finals),
+        "baseline": {"dev": base["dev"], "dev_fewshot": base["dev_fewshot"]},
+        "champion": {"round": champion, "dev": champion_dev.score.as_dict()},
+        "certified_round": None,
+        "test": final.get("test"),
+        "guard": {key: value for key, value in final["guard"].items() if key != "p_worse"}
+        if final.get("guard")
+        else None,
+        "categories": _categories(baseline_dev, champion_dev),
+        "rounds": [{key: data[key] for key in _ROUND_KEYS} for data in rounds],
+    }
+
+
+def status(ledger: Ledger) -> str:
+    """``running`` until the last thing recorded is that the run stopped."""
+    last = ledger.entries[-1]
+    return str(last.data["status"]) if last.kind == "stop" else "running"
+
+
+def _categories(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    counts_before, counts_after = categories(before), categories(after)
+    sizes = {skill: value.n for skill, value in before.by_skill().items()}
+    rows = []
+    for name in sorted(set(counts_before) | set(counts_after)):
+        skill, _, category = name.rpartition("/")
+        rows.append(
+            {
+                "skill": skill,
+                "category": category,
+                "before": counts_before.get(name, 0),
+                "after": counts_after.get(name, 0),
+                "n": sizes[skill],
+            }
+        )
+    return rows

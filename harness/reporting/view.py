@@ -1,0 +1,328 @@
+"""From `ReportData` to what the templates show: every table as rows of plain values, every chart drawn.
+
+Nothing is decided here; a figure is either in the data or a sum, share or paired comparison of what is.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from harness.evaluated import Evaluation
+from harness.gate.verdict import Paired
+from harness.reporting.answers import CaseGroup, case_groups
+from harness.reporting.charts import PHASES, Outcome, ScorePoint, loss_chart, score_chart, time_bars
+from harness.reporting.data import ReportData, RoundView
+from harness.reporting.escape import head, tail
+from harness.reporting.formatting import percent, score_interval
+from harness.reporting.words import Headline, compare, detectable, headline, status_line, unknowns
+
+WIDE, NARROW = 760, 320
+"""Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
+
+DECIDED: Mapping[str, str] = {
+    "promote": "promoted",
+    "reject": "rejected",
+    "rollback": "rolled back",
+    "invalid": "invalid",
+    "crash": "crashed",
+}
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """One model's ``Score`` on each set; ``None`` where it was not measured."""
+
+    name: str
+    dev: Mapping[str, Any] | None
+    test: Mapping[str, Any] | None
+    guard: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    """One cell (skill x error category) over the rounds.
+
+    Attributes:
+        n: items of the skill.
+        counts: ``(failing items, heat 0-6)`` of each column; ``None`` for a round without an evaluation.
+        change: failing items of the champion minus the baseline's.
+    """
+
+    skill: str
+    category: str
+    n: int
+    counts: tuple[tuple[int, int] | None, ...]
+    change: int
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """Categories by round: column names (rounds, the champion last), rows, and totals of each column."""
+
+    columns: tuple[str, ...]
+    rows: tuple[CategoryRow, ...]
+    totals: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Before and after on one set of items.
+
+    Attributes:
+        title: what is compared, in words.
+        reference: heading of the first of the two scores.
+        rows: ``(name, before Score, after Score, paired comparison)`` of each skill, all items last.
+        smallest: the minimum detectable effect, 0 to 1.
+    """
+
+    title: str
+    reference: str
+    rows: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Paired], ...]
+    smallest: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one round was trained on.
+
+    Attributes:
+        mix: ``(origin, rows of each skill, rows)``; the skills' names are in ``skills``.
+        samples: ``(row, prompt excerpt, completion excerpt)``, one of each origin first, at most three.
+        charts: the loss curve, wide and narrow; empty where no loss was recorded.
+        bad_losses: non-finite losses.
+    """
+
+    view: RoundView
+    decided: str
+    skills: tuple[str, ...]
+    mix: tuple[tuple[str, tuple[int, ...], int], ...]
+    samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
+    charts: tuple[Markup, ...]
+    bad_losses: int
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a template shows; see the functions that make the parts."""
+
+    summary: Mapping[str, Any]
+    headline: Headline
+    unknowns: tuple[str, ...]
+    status: str
+    stopped: str
+    scores: tuple[ScoreLine, ...]
+    score_charts: tuple[Markup, ...]
+    rounds: tuple[RoundView, ...]
+    decided: Mapping[str, str]
+    categories: CategoryTable
+    comparisons: tuple[Comparison, ...]
+    cases_of: str
+    cases: tuple[CaseGroup, ...]
+    trainings: tuple[Training, ...]
+    times: tuple[tuple[str, tuple[float, ...], float], ...]
+    phase_seconds: tuple[float, ...]
+    outside: float
+    time_charts: tuple[Markup, ...]
+    manifest: tuple[tuple[str, str], ...]
+
+
+def build_view(data: ReportData) -> View:
+    """Everything on the page, from the data alone: the same data gives the same view."""
+    cases_of, cases = case_groups(data)
+    times = _times(data.rounds)
+    return View(
+        summary=data.summary,
+        headline=headline(data),
+        unknowns=tuple(unknowns(data)),
+        status=status_line(data),
+        stopped=data.stopped,
+        scores=_scores(data),
+        score_charts=_score_charts(data),
+        rounds=tuple(data.rounds),
+        decided=DECIDED,
+        categories=_categories(data),
+        comparisons=tuple(_comparisons(data)),
+        cases_of=cases_of,
+        cases=cases,
+        trainings=tuple(_training(view) for view in data.rounds),
+        times=times,
+        phase_seconds=tuple(math.fsum(seconds[i] for _, seconds, _ in times) for i in range(len(PHASES))),
+        outside=max(0.0, data.summary["seconds"] - math.fsum(total for _, _, total in times)),
+        time_charts=_time_charts(times),
+        manifest=(*_flat(data.manifest), ("ledger head", data.ledger_head or "none yet")),
+    )
+
+
+def _scores(data: ReportData) -> tuple[ScoreLine, ...]:
+    summary = data.summary
+    test, guard = summary.get("test") or {}, summary.get("guard") or {}
+    champion = summary["champion"]
+    rows = [ScoreLine("untouched model", summary["baseline"]["dev"], test.get("before"), guard.get("before"))]
+    fewshot = summary["baseline"].get("dev_fewshot")
+    if fewshot is not None or test.get("before_fewshot") is not None:
+        rows.append(ScoreLine("untouched model, few-shot", fewshot, test.get("before_fewshot"), None))
+    tested = test.get("round", champion["round"])
+    if champion["round"] > 0 and tested == champion["round"]:
+        rows.append(ScoreLine(f"champion, round {tested}", champion["dev"], test.get("after"), guard.get("after")))
+    elif champion["round"] > 0:
+        rows.append(ScoreLine(f"champion, round {champion['round']}", champion["dev"], None, None))
+        rows.append(ScoreLine(f"{test['model']}, round {tested}", None, test.get("after"), guard.get("after")))
+    return tuple(rows)
+
+
+def _score_charts(data: ReportData) -> tuple[Markup, ...]:
+    baseline = data.summary["baseline"]["dev"]
+    low, high = score_interval(baseline)
+    champion, anchor = float(baseline["value"]), float(baseline["value"])
+    drawn = [ScorePoint(0, "baseline", champion, low, high, champion)]
+    spoken = [f"untouched model {percent(champion)}"]
+    for view in data.rounds:
+        outcome: Outcome = view.entry["decision"]
+        dev = view.entry.get("dev")
+        if outcome == "rollback":
+            champion = anchor
+        elif outcome == "promote" and dev is not None:
+            champion = float(dev["value"])
+            anchor = champion if view.entry.get("certified") else anchor
+        if dev is None:
+            drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion))
+            spoken.append(f"round {view.number} {DECIDED[outcome]}")
+        else:
+            low, high = score_interval(dev)
+            drawn.append(ScorePoint(view.number, outcome, float(dev["value"]), low, high, champion))
+            spoken.append(f"round {view.number} {percent(dev['value'])} {DECIDED[outcome]}")
+    fewshot = data.summary["baseline"].get("dev_fewshot")
+    line = None if fewshot is None else float(fewshot["value"])
+    label = "Dev score by round: " + ", ".join(spoken) + ("" if line is None else f"; few-shot {percent(line)}")
+    best = data.summary["champion"]["round"]
+    return tuple(score_chart(drawn, best, line, width, label) for width in (WIDE, NARROW))
+
+
+def _categories(data: ReportData) -> CategoryTable:
+    best = data.summary["champion"]["round"]
+    columns: list[tuple[str, Mapping[str, int] | None]] = [("0", data.baseline_categories)]
+    for view in data.rounds:
+        scored = view.entry.get("dev") is not None
+        columns.append((str(view.number), view.categories if scored else None))
+    if best:
+        chosen = next((view.categories for view in data.rounds if view.number == best), data.baseline_categories)
+        columns.append(("champion", chosen))
+    names = sorted({name for _, counts in columns if counts for name, count in counts.items() if count})
+    sizes = {skill: score.n for skill, score in data.baseline_dev.by_skill().items()}
+    rows = []
+    for name in names:
+        skill, _, category = name.partition("/")
+        n = sizes.get(skill, 0)
+        counts = tuple(None if c is None else (c.get(name, 0), _heat(c.get(name, 0), n)) for _, c in columns)
+        first, last = data.baseline_categories.get(name, 0), (columns[-1][1] or {}).get(name, 0)
+        rows.append(CategoryRow(skill, category, n, counts, last - first if best else 0))
+    totals = tuple(None if c is None else sum(c.values()) for _, c in columns)
+    return CategoryTable(tuple(name for name, _ in columns), tuple(rows), totals)
+
+
+def _heat(count: int, n: int) -> int:
+    """0 for none, then 1 to 6 by the share of the skill's items: up to 2, 5, 10, 20, 40 per cent and above."""
+    if count == 0 or n == 0:
+        return 0
+    return 1 + sum(count / n > bound for bound in (0.02, 0.05, 0.1, 0.2, 0.4))
+
+
+def _comparison(
+    title: str,
+    before: Evaluation | None,
+    after: Evaluation | None,
+    reference: str = "Before",
+    smallest: float | None = None,
+) -> Comparison | None:
+    whole = compare(before, after)
+    if before is None or after is None or whole is None:
+        return None
+    old, new = before.by_skill(), after.by_skill()
+    rows = []
+    if len(old) > 1:
+        for skill in sorted(old.keys() & new.keys()):
+            paired = compare(before, after, skill)
+            if paired is not None:
+                rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
+    rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
+    return Comparison(title, reference, tuple(rows), detectable(whole) if smallest is None else smallest)
+
+
+def _comparisons(data: ReportData) -> list[Comparison]:
+    summary = data.summary
+    found = []
+    test = summary.get("test")
+    if test and test["round"]:
+        found.append(_comparison("Test: held out from all choosing", data.test_before, data.test_after))
+        found.append(
+            _comparison("Test, against few-shot examples", data.test_before_fewshot, data.test_after, "Few-shot")
+        )
+    if summary["champion"]["round"]:
+        found.append(_comparison("Dev: used for choosing, so optimistic", data.baseline_dev, data.champion_dev))
+        found.append(
+            _comparison(
+                "Guard: general questions, to see forgetting",
+                data.guard_before,
+                data.guard_after,
+                smallest=(summary.get("guard") or {}).get("mde"),
+            )
+        )
+    return [comparison for comparison in found if comparison is not None]
+
+
+def _training(view: RoundView) -> Training:
+    skills = tuple(sorted({str(row["skill"]) for row in view.rows}))
+    origins = list(dict.fromkeys(str(row["origin"]) for row in view.rows))
+    mix = []
+    for origin in origins:
+        of = [row for row in view.rows if row["origin"] == origin]
+        mix.append((origin, tuple(sum(row["skill"] == skill for row in of) for skill in skills), len(of)))
+    firsts = [next(row for row in view.rows if row["origin"] == origin) for origin in origins]
+    chosen = (firsts + [row for row in view.rows if not any(row is first for first in firsts)])[:3]
+    label = f"Training loss of round {view.number}"
+    finite = [loss for _, loss in view.losses if math.isfinite(loss)]
+    if finite:
+        label += f", from {finite[0]:.2f} to {finite[-1]:.2f} nats a token"
+    return Training(
+        view=view,
+        decided=DECIDED[view.entry["decision"]],
+        skills=skills,
+        mix=tuple(mix),
+        samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),
+        charts=tuple(loss_chart(view.losses, width, label) for width in (480, NARROW)) if finite else (),
+        bad_losses=len(view.losses) - len(finite),
+    )
+
+
+def _times(rounds: Sequence[RoundView]) -> tuple[tuple[str, tuple[float, ...], float], ...]:
+    rows = []
+    for view in rounds:
+        seconds = view.entry.get("seconds") or {}
+        phases = tuple(float(seconds.get(phase, 0.0)) for phase in PHASES)
+        rows.append((str(view.number), phases, math.fsum(phases)))
+    return tuple(rows)
+
+
+def _time_charts(times: Sequence[tuple[str, tuple[float, ...], float]]) -> tuple[Markup, ...]:
+    if not times:
+        return ()
+    label = "Seconds by phase: " + ", ".join(f"round {name} {total:.0f} s" for name, _, total in times)
+    return tuple(time_bars([(name, phases) for name, phases, _ in times], width, label) for width in (WIDE, NARROW))
+
+
+def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
+    """A nested mapping as ``(dotted path, text)`` rows, in its own order."""
+    if isinstance(value, (list, tuple)) and any(isinstance(part, (Mapping, list, tuple)) for part in value):
+        value = {str(index): part for index, part in enumerate(value)}
+    if isinstance(value, Mapping) and value:
+        return [row for key, inner in value.items() for row in _flat(inner, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, (list, tuple)) and value:
+        words = [str(part) for part in value]
+        return [(path, shlex.join(words) if path.endswith(("command", "argv")) else ", ".join(words))]
+    return [(path, "none" if value is None or value in ({}, [], ()) else str(value))]

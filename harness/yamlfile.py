@@ -1,0 +1,154 @@
+"""YAML files turned into dataclasses, every complaint with its line and the nearest field name."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from harness.exceptions import InputError, at, did_you_mean
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A parsed YAML mapping that remembers the line of each key.
+
+    Attributes:
+        path: for messages.
+        values: the mapping; an empty file is an empty mapping.
+        lines: dotted key -> line, from 1.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    def line(self, key: str) -> int | None:
+        """Line of a dotted key, or of the nearest parent that has one."""
+        while key:
+            if key in self.lines:
+                return self.lines[key]
+            key = key.rpartition(".")[0]
+        return None
+
+    def build(
+        self,
+        cls: type[_T],
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> _T:
+        """Make a ``cls`` (a dataclass with defaults, perhaps nested) from the mapping.
+
+        Args:
+            ranges: dotted key -> inclusive range of a number.
+            given: fields that the file may not set.
+
+        Raises:
+            InputError: unknown field, wrong type, value out of range; names file and line.
+        """
+        return self._build(cls, self.values, "", ranges or {}, dict(given or {}))
+
+    def _build(
+        self, cls: Any, values: Any, prefix: str, ranges: Mapping[str, tuple[float, float]], given: dict[str, Any]
+    ) -> Any:
+        if not isinstance(values, Mapping):
+            raise InputError(f"{at(self.path, self.line(prefix))}: expected fields below '{prefix}'")
+        hints = typing.get_type_hints(cls)
+        names = [item.name for item in dataclasses.fields(cls) if item.name not in given]
+        arguments = dict(given)
+        for key, value in values.items():
+            dotted = f"{prefix}.{key}" if prefix else str(key)
+            place = at(self.path, self.line(dotted))
+            if key not in names:
+                raise InputError(f"{place}: unknown field '{dotted}'.{did_you_mean(str(key), names)}")
+            hint = hints[key]
+            if dataclasses.is_dataclass(hint):
+                arguments[key] = self._build(hint, value or {}, dotted, ranges, {})
+            else:
+                arguments[key] = _convert(value, hint, f"{place}: field '{dotted}'")
+                low_high = ranges.get(dotted)
+                if low_high and not low_high[0] <= arguments[key] <= low_high[1]:
+                    raise InputError(
+                        f"{place}: field '{dotted}' is {value}; it must lie from {low_high[0]} to {low_high[1]}"
+                    )
+        return cls(**arguments)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        options = typing.get_args(hint)
+        if value not in options:
+            raise InputError(f"{where} is {value!r}.{did_you_mean(str(value), map(str, options))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for option in typing.get_args(hint):
+            try:
+                return _convert(value, option, where)
+            except InputError:
+                continue
+        raise InputError(f"{where} is {value!r}; expected {hint}")
+    if origin is list:
+        if isinstance(value, list):
+            return [_convert(item, typing.get_args(hint)[0], where) for item in value]
+    elif hint is type(None):
+        if value is None:
+            return None
+    elif hint is float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(value, str):  # YAML 1.1 reads 3e-4 as text: it wants 3.0e-4
+            try:
+                return float(value)
+            except ValueError:
+                pass
+    elif hint is Path:
+        if isinstance(value, str):
+            return Path(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    expected = "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
+    raise InputError(f"{where} is {value!r}; expected {expected}")
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Parse a YAML mapping.
+
+    Raises:
+        InputError: missing, malformed or not a mapping; names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}") from error
+    if values is None:
+        return YamlFile(path, {}, {})
+    if not isinstance(values, dict):
+        raise InputError(f"{at(path, 1)}: expected 'field: value' lines, found {type(values).__name__}")
+    lines: dict[str, int] = {}
+
+    def walk(mapping: Any, prefix: str) -> None:
+        for key, value in mapping.value:
+            dotted = f"{prefix}.{key.value}" if prefix else str(key.value)
+            lines[dotted] = key.start_mark.line + 1
+            if isinstance(value, yaml.MappingNode):
+                walk(value, dotted)
+
+    if isinstance(node, yaml.MappingNode):
+        walk(node, "")
+    return YamlFile(path, values, lines)

@@ -1,0 +1,41 @@
+"""What every test stands on: no hub, reproducible property tests, where the data and the tree are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before anything imports transformers or datasets, which read these once. Children inherit them.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+from hypothesis import settings
+
+# The same examples on every run and no verdict by the clock, so that a busy machine cannot fail a build.
+settings.register_profile("harness", derandomize=True, deadline=None)
+settings.load_profile("harness")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets, from the environment variable ``HARNESS_SHARED_DATA`` alone."""
+    named = os.environ.get("HARNESS_SHARED_DATA")
+    if not named:
+        pytest.skip("HARNESS_SHARED_DATA is not set: it names the folder of real data sets")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"HARNESS_SHARED_DATA names {folder}, which is not a folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The source tree that these tests lie in, which is not where ``harness`` is imported from under tox."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "pyproject.toml").is_file():
+        pytest.skip(f"no pyproject.toml in {root}: the tests were copied out of their source tree")
+    return root
