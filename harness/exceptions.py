@@ -46,5 +46,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "DefaultCPUAllocator")
+    signs = (
+        "out of memory",
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "DefaultCPUAllocator",
+    )
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

@@ -105,5 +105,3 @@ class TerminalListener:
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._began)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
-
-

@@ -112,9 +112,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
             prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
-        yield open_run(
-            run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener
-        )
+        yield open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
 
 
 def _check_disk(run_dir: Path) -> None:

@@ -30,7 +30,9 @@ def print_baseline(data: ReportData, page: Path, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     few = data.baseline_dev_fewshot
-    table = Table(title=f"{data.summary['model']} on {data.summary['domain']}, dev, % right ± 95%", title_justify="left")
+    table = Table(
+        title=f"{data.summary['model']} on {data.summary['domain']}, dev, % right ± 95%", title_justify="left"
+    )
     table.add_column("skill")
     for name in ("items", "zero-shot", "few-shot"):
         table.add_column(name, justify="right")

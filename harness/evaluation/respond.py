@@ -124,9 +124,7 @@ def with_gold_logprobs(results: Sequence[ItemResult], logprobs: Sequence[float])
     return tuple(replace(result, gold_logprob=value) for result, value in zip(results, logprobs, strict=True))
 
 
-def _endings(
-    domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int
-) -> list[ScoringRequest]:
+def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int) -> list[ScoringRequest]:
     task = domain.tasks[item.task].task
     context = domain.context(item, chat_template, fewshot)
     instances = task.construct_requests(

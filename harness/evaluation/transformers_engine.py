@@ -82,7 +82,9 @@ class TransformersEngine:
             EnvironmentFault: memory runs out even with one row at a time.
         """
         rows = [_Row(index, self._encode(request.prompt), request.group) for index, request in enumerate(requests)]
-        return self._run(rows, lambda batch, shared, prefix: self._generate_batch(batch, shared, prefix, requests), progress)
+        return self._run(
+            rows, lambda batch, shared, prefix: self._generate_batch(batch, shared, prefix, requests), progress
+        )
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
         """Log-probabilities, in the order of ``requests``.
@@ -161,9 +163,7 @@ class TransformersEngine:
         self.model(input_ids=head, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return shared, cache
 
-    def _prefill(
-        self, rows: list[_Row], shared: int, prefix: Any, keep: int
-    ) -> tuple[torch.Tensor, Any, torch.Tensor]:
+    def _prefill(self, rows: list[_Row], shared: int, prefix: Any, keep: int) -> tuple[torch.Tensor, Any, torch.Tensor]:
         """Run the prompts; return logits of the last ``keep`` positions (b, keep, vocabulary), cache, mask (b, t)."""
         import torch
         from transformers import DynamicCache

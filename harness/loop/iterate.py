@@ -109,4 +109,6 @@ def prune(run: Run) -> None:
 
 def interrupted(run: Run, reason: str, status: str = "stopped") -> dict[str, Any]:
     """Record that the user or a fault ended this session; the same command goes on."""
-    return dict(run.ledger.append("stop", {"status": status, "reason": reason, "round": run.state.done}, run.now()).data)
+    return dict(
+        run.ledger.append("stop", {"status": status, "reason": reason, "round": run.state.done}, run.now()).data
+    )

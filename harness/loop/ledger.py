@@ -62,7 +62,9 @@ class Ledger:
                 value = json.loads(line)
                 entry = Entry(**value)
             except (ValueError, TypeError) as error:
-                raise InputError(f"{at(self.path, number)}: damaged ledger line; restore the file from a copy") from error
+                raise InputError(
+                    f"{at(self.path, number)}: damaged ledger line; restore the file from a copy"
+                ) from error
             expected = entry_hash(entry.seq, entry.time, entry.kind, entry.data, entry.prev)
             if entry.prev != prev or entry.hash != expected or entry.seq != number - 1:
                 raise InputError(

@@ -42,7 +42,9 @@ def run_phase(
     if done.exists():
         record = read_json(done)
         if record.get("inputs") != inputs:
-            raise InputError(f"{done}: was made from other inputs; the run directory was changed by hand, start a new run")
+            raise InputError(
+                f"{done}: was made from other inputs; the run directory was changed by hand, start a new run"
+            )
         for relative, digest in record["files"].items():
             path = folder / relative
             # Weights that a later round no longer needs are pruned; what is there must be what was written.

@@ -102,9 +102,7 @@ def run_round(run: Run) -> Entry:
             "categories": categories(candidate) if candidate else {},
             "trials": [
                 trial_data(trial)
-                for trial in (
-                    cell_trials(number, [t.cell for t in targets], before, after, sizes) if candidate else []
-                )
+                for trial in (cell_trials(number, [t.cell for t in targets], before, after, sizes) if candidate else [])
             ],
             "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
             "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
@@ -186,9 +184,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
     rows = data.first_rows if number == 1 else data.rows
     counts = cell_counts(champion.results, champion.errors)
     targets = diagnose(counts, state.trials, data.targets, dev_items=len(champion.results))
-    general = [
-        TrainRow(item.item_id, "general", item.prompt, item.target, "general") for item in run.prepared.general
-    ]
+    general = [TrainRow(item.item_id, "general", item.prompt, item.target, "general") for item in run.prepared.general]
     seed = run.settings.seed * 10_007 + number
     if data.select == "uniform":
         by_id = {item.item_id: item for item in run.prepared.pool}

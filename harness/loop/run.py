@@ -84,7 +84,12 @@ class Run:
         domain = self.prepared.domain_of(items[0])
         with self.workbench.asking() as engine:
             results = respond(
-                domain, items, engine, self.workbench.chat_template, fewshot, lambda d, t: self.listener.step(d, t, name)
+                domain,
+                items,
+                engine,
+                self.workbench.chat_template,
+                fewshot,
+                lambda d, t: self.listener.step(d, t, name),
             )
             batch = getattr(engine, "batch_size", None)
         errors = classify_all(results, self.classifiers)
@@ -107,9 +112,7 @@ class Run:
 def categories(evaluation: Evaluation) -> dict[str, int]:
     """Failing items by ``skill/category``, primary categories only."""
     return {
-        str(count.cell): count.failing
-        for count in cell_counts(evaluation.results, evaluation.errors)
-        if count.failing
+        str(count.cell): count.failing for count in cell_counts(evaluation.results, evaluation.errors) if count.failing
     }
 
 
@@ -218,7 +221,10 @@ def baseline(run: Run) -> None:
         run.ledger.append(
             "baseline",
             {
-                **{name: results[name]["score"] if name in results else None for name in ("dev", "dev_fewshot", "guard")},
+                **{
+                    name: results[name]["score"] if name in results else None
+                    for name in ("dev", "dev_fewshot", "guard")
+                },
                 "categories": results["dev"]["categories"],
                 "seconds": sum(result["seconds"] for result in results.values()),
             },

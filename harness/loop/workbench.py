@@ -25,7 +25,7 @@ class Workbench(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What tells this model from another: reference, weights' hash, dtype, quantisation, method. For the manifest."""
+        """What tells this model from another, for the manifest: reference, weights, dtype, quantisation, method."""
         ...
 
     @property

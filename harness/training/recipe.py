@@ -165,5 +165,3 @@ def build_recipe(document: YamlFile, name: str) -> Recipe:
             "let them add up to less than 1"
         )
     return recipe
-
-

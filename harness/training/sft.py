@@ -249,5 +249,3 @@ def _load_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> Non
             for key, value in moments.items()
             if value is not None
         }
-
-
