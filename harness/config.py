@@ -88,7 +88,11 @@ def parse_duration(text: str) -> float:
     Raises:
         InputError: not a duration.
     """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower())
+    number = r"(\d+(?:\.\d+)?)"
+    given = text.strip().lower()
+    match = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?", given)
+    if re.fullmatch(number, given):
+        return float(given)
     if not match or not any(match.groups()):
         raise InputError(f"'{text}' is no duration; write for example 90s, 30m or 1h30m")
     hours, minutes, seconds = (float(group or 0) for group in match.groups())

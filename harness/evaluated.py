@@ -81,7 +81,6 @@ _RESPONSE_COLUMNS = (
     "metrics",
     "prompt_tokens",
     "new_tokens",
-    "gold_logprob",
     "doc",
 )
 _ERROR_COLUMNS = ("item_id", "primary", "labels", "not_assessed", "reasons")
@@ -103,7 +102,6 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "metrics": json.dumps(dict(result.metrics), allow_nan=False),
             "prompt_tokens": result.prompt_tokens,
             "new_tokens": result.new_tokens,
-            "gold_logprob": result.gold_logprob,
             "doc": json.dumps(dict(result.doc)),
         }
         for result in evaluation.results
@@ -172,7 +170,6 @@ def load_evaluation(folder: Path) -> Evaluation:
                 metrics=json.loads(row["metrics"]),
                 prompt_tokens=int(row["prompt_tokens"]),
                 new_tokens=int(row["new_tokens"]),
-                gold_logprob=None if pd.isna(row["gold_logprob"]) else float(row["gold_logprob"]),
             )
             for row in frames[RESPONSES].to_dict("records")
         )

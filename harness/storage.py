@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -169,10 +168,3 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _fsync_directory(path.parent)
-
-
-def finite(value: float) -> float:
-    """Return ``value``, refusing NaN and infinity, which JSON cannot carry."""
-    if not math.isfinite(value):
-        raise ValueError(f"expected a finite number, got {value}")
-    return value

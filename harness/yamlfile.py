@@ -54,7 +54,8 @@ class YamlFile:
         Raises:
             InputError: unknown field, wrong type, value out of range; names file and line.
         """
-        return self._build(cls, self.values, "", ranges or {}, dict(given or {}))
+        built: _T = self._build(cls, self.values, "", ranges or {}, dict(given or {}))
+        return built
 
     def _build(
         self, cls: Any, values: Any, prefix: str, ranges: Mapping[str, tuple[float, float]], given: dict[str, Any]
@@ -71,7 +72,7 @@ class YamlFile:
                 raise InputError(f"{place}: unknown field '{dotted}'.{did_you_mean(str(key), names)}")
             hint = hints[key]
             if dataclasses.is_dataclass(hint):
-                arguments[key] = self._build(hint, value or {}, dotted, ranges, {})
+                arguments[key] = self._build(hint, {} if value is None else value, dotted, ranges, {})
             else:
                 arguments[key] = _convert(value, hint, f"{place}: field '{dotted}'")
                 low_high = ranges.get(dotted)

@@ -71,7 +71,7 @@ def test_a_device_without_meaning_is_an_input_error(asked: str) -> None:
         ("cpu", "auto", SMOLLM2, 8 * GB, True, ("float32", "none", "lora")),
         ("cpu", "auto", SMOLLM2, 2 * GB, False, ("float32", "nf4", "qlora")),
         ("cpu", "auto", SEVEN_B, 30 * GB, False, ("float32", "nf4", "qlora")),
-        ("cpu", "auto", SEVEN_B, 80 * GB, False, ("float32", "none", "lora")),
+        ("cpu", "auto", SEVEN_B, 128 * GB, False, ("float32", "none", "lora")),
         ("cpu", "lora", SMOLLM2, 8 * GB, True, ("float32", "none", "lora")),
         ("cpu", "qlora", SMOLLM2, 8 * GB, False, ("float32", "nf4", "qlora")),
         ("cpu", "sft", SMOLLM2, 8 * GB, True, ("float32", "none", "sft")),

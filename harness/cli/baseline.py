@@ -13,7 +13,7 @@ from harness.cli.options import run_options
 @click.command(short_help="Score the model zero-shot and few-shot, by error category.")
 @run_options
 @click.pass_context
-def baseline(context: click.Context, config: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
+def baseline(context: click.Context, /, config: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Score the model on the domain's dev items, zero-shot and few-shot, and on the guard.
 
     Saved as round 0 of the run; 'harness iterate' with the same options goes on from it.

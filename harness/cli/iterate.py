@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def iterate(
     context: click.Context,
+    /,
     rounds: int,
     budget: str | None,
     config: Path | None,
@@ -69,17 +71,18 @@ def _loop(run: Run, rounds: int, budget: float | None) -> None:
         run.listener.notice(f"stopped; everything done is in {run.run_dir}, the same command goes on from here")
         raise
     except HarnessError as error:
-        if error.exit_code == 3 and run.ledger.of_kind("baseline"):
-            _try_to_record(run, str(error))
+        if run.ledger.of_kind("baseline"):
+            _try_to_record(run, str(error), render)
         raise
 
 
-def _try_to_record(run: Run, reason: str) -> None:
-    """Note the fault in the ledger if the disk still takes it; the fault itself is what the user must see."""
+def _try_to_record(run: Run, reason: str, render: Callable[[], None]) -> None:
+    """Note the fault in ledger and report if the disk still takes it; the fault itself is what the user must see."""
     from harness.exceptions import HarnessError
     from harness.loop.iterate import interrupted
 
     try:
         interrupted(run, reason, status="failed")
+        render()
     except HarnessError:
         return

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.progress import TerminalListener
 from harness.config import Settings, load_settings
-from harness.exceptions import EnvironmentFault
+from harness.exceptions import EnvironmentFault, InputError
 from harness.locate import data_folder
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListene
     from harness.models.reference import resolve
 
     reference = resolve(settings.model)
-    policy = plan(reference, recipe.method, settings.device or None)
+    device = settings.device
+    if device.startswith("cuda:"):
+        # One process trains on one device: the others are hidden before anything touches them.
+        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        device = "cuda"
+    policy = plan(reference, recipe.method, device or None)
     listener.line(f"model {settings.model}: {policy.why}")
     loaded = load(reference, policy)
     workbench = LocalWorkbench(loaded, recipe, settings.batch_size, settings.seed, listener.notice)
@@ -105,14 +110,28 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
 
     recipe = load_recipe(settings.recipe)
     paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
+    domain = load_domain(settings.domain, paths)
+    guard = load_domain(settings.guard, paths) if settings.guard else None
     with run_lock(run_dir):
         _check_disk(run_dir)
-        domain = load_domain(settings.domain, paths)
-        guard = load_domain(settings.guard, paths) if settings.guard else None
+        recipe = _as_begun(run_dir, recipe)
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
             prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
         yield open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
+
+
+def _as_begun(run_dir: Path, recipe: Recipe) -> Recipe:
+    """A resumed run keeps the method that ``auto`` chose for it, whatever memory is free now."""
+    from harness.storage import read_json
+
+    manifest = run_dir / "manifest.json"
+    if recipe.method != "auto" or not manifest.is_file():
+        return recipe
+    try:
+        return replace(recipe, method=read_json(manifest)["identity"]["recipe"]["method"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{manifest}: damaged; restore it or choose another folder with --out") from error
 
 
 def _check_disk(run_dir: Path) -> None:

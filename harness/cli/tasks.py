@@ -14,9 +14,10 @@ def tasks(context: click.Context) -> None:
     from harness.locate import data_folder
     from harness.yamlfile import read_yaml
 
-    for file in sorted(data_folder("tasks").glob("*/_*.yaml")):
-        values = read_yaml(file).values
-        if "group" in values:
+    for folder in sorted(path for path in data_folder("tasks").iterdir() if path.is_dir()):
+        group = folder / f"_{folder.name}.yaml"
+        if group.is_file():
+            values = read_yaml(group).values
             click.echo(f"{values['group']}: {', '.join(map(str, values.get('task') or []))}")
 
 

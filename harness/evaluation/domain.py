@@ -7,6 +7,7 @@ Everything that decides a prompt or a score is lm-eval's own (``fewshot_context`
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 
 from harness.evaluation.items import Item, Role, item_id
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
-from harness.storage import canonical_json, sha256_text
+from harness.storage import canonical_json, sha256_file, sha256_text
 
 Split = Literal["train", "validation", "test"]
 ChatTemplate = Callable[..., str]
@@ -31,7 +32,8 @@ class DomainTask:
         kind: ``generate`` (text is compared with the gold answer) or ``choice`` (endings are scored).
         metric: the name of the metric that counts: the first of the task's ``metric_list``.
         until, max_new_tokens: where a generated answer ends.
-        config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments).
+        config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
+            of the code beside its YAML.
     """
 
     name: str
@@ -86,6 +88,9 @@ class Domain:
     def context(self, item: Item, chat_template: ChatTemplate | None, fewshot: int = 0) -> str:
         """The whole prompt of ``item`` as the model gets it, rendered by lm-eval."""
         task = self.tasks[item.task].task
+        if fewshot:
+            # lm-eval draws examples from an unseeded generator unless its own evaluator seeds it.
+            task.set_fewshot_seed(int(item.item_id[:8], 16))
         return str(
             task.fewshot_context(
                 dict(item.doc),
@@ -98,10 +103,12 @@ class Domain:
         )
 
     def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
-        """The gold answer as it continues `context`: without a chat template, after the task's delimiter."""
-        if chat_template is not None:
+        """The gold answer as it continues `context`: after the task's delimiter where lm-eval puts one."""
+        config = self.tasks[item.task].task.config
+        prefix = config.gen_prefix
+        if chat_template is not None and (not prefix or prefix[-1:].isspace()):
             return item.target
-        return f"{self.tasks[item.task].task.config.target_delimiter}{item.target}"
+        return f"{config.target_delimiter}{item.target}"
 
 
 def _split_docs(task: Any, split: Split) -> Sequence[Any]:
@@ -178,13 +185,19 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
         raise InputError(f"domain '{name}': {_task_error(error)}") from error
     if not loaded:
         raise InputError(f"domain '{name}' holds no task")
-    return Domain(name, {task_name: _handle(task_name, task) for task_name, task in loaded.items()})
+    codes = {task_name: _code_hash(manager.task_index.get(task_name)) for task_name in loaded}
+    return Domain(name, {task_name: _handle(task_name, task, codes[task_name]) for task_name, task in loaded.items()})
+
+
+def _code_hash(entry: Any) -> str:
+    """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
+    path = getattr(entry, "yaml_path", None)
+    files = sorted(Path(path).parent.glob("*.py")) if path else []
+    return sha256_text("".join(sha256_file(file) for file in files))
 
 
 def _task_error(error: Exception) -> str:
     """lm-eval's complaint as one line, with the nearest field name for an unknown one."""
-    import re
-
     text = " ".join(str(error).split()) or type(error).__name__
     unknown = re.search(r"unexpected keyword argument '(\w+)'", text)
     if unknown:
@@ -197,7 +210,7 @@ def _task_error(error: Exception) -> str:
     return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
 
 
-def _handle(name: str, task: Any) -> DomainTask:
+def _handle(name: str, task: Any, code: str) -> DomainTask:
     output = task.OUTPUT_TYPE
     if output not in ("generate_until", "multiple_choice"):
         raise InputError(
@@ -205,6 +218,11 @@ def _handle(name: str, task: Any) -> DomainTask:
             "use generate_until or multiple_choice"
         )
     generation = dict(task.config.generation_kwargs or {}) if output == "generate_until" else {}
+    if getattr(task, "multiple_input", False) or "acc_mutual_info" in getattr(task, "_metric_fn_list", {}):
+        raise InputError(
+            f"task '{name}': several contexts an item or acc_mutual_info are not supported; "
+            "use a task with one context and its endings"
+        )
     if generation.get("do_sample"):
         raise InputError(f"task '{name}': do_sample: true; the loop compares greedy answers, set do_sample: false")
     until = generation.get("until") or []
@@ -216,7 +234,7 @@ def _handle(name: str, task: Any) -> DomainTask:
         metric=str(metrics[0]) if metrics else "exact_match",
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
-        config_hash=sha256_text(canonical_json(_plain(config)))[:16],
+        config_hash=sha256_text(canonical_json(_plain(config)) + code)[:16],
         task=task,
     )
 
@@ -227,6 +245,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", value)
+    if value is None or isinstance(value, (int, float, bool)):
         return value
     return getattr(value, "__qualname__", type(value).__name__)

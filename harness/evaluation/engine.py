@@ -85,7 +85,7 @@ class Engine(Protocol):
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of ``text`` without added special tokens."""
+        """Tokens of ``text`` as a prompt, special tokens included."""
         ...
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:

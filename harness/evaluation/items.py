@@ -86,13 +86,12 @@ class ItemResult:
     """A scored response: all that a classifier, a report or a paired test needs.
 
     Attributes:
-        response: the model's text after lm-eval's filters (for multiple choice, the chosen ending).
+        response: the model's text (for multiple choice, the chosen ending); the score is of the filtered text.
         finish_reason: ``stop`` (end token or stop string), ``length`` (token limit), ``unknown`` (saved elsewhere).
         correct: the task's own main metric, 0 to 1 (1 is right).
         metrics: every number the task's ``process_results`` returned, by name.
         prompt_tokens: tokens of the whole prompt as the model got it.
         new_tokens: generated tokens, the end token included.
-        gold_logprob: sum of the gold answer's token log-probabilities in nats, where it was computed.
     """
 
     item_id: str
@@ -108,7 +107,6 @@ class ItemResult:
     metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
     prompt_tokens: int = 0
     new_tokens: int = 0
-    gold_logprob: float | None = None
 
     @property
     def expectation(self) -> Expectation:

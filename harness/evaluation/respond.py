@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
@@ -31,7 +31,9 @@ def too_long(
     found = []
     for item in items:
         handle = domain.tasks[item.task]
-        room = handle.max_new_tokens if handle.kind == "generate" else engine.count_tokens(item.target)
+        room = handle.max_new_tokens
+        if handle.kind == "choice":
+            room = max(engine.count_tokens(str(text)) for text in handle.task.doc_to_choice(dict(item.doc)))
         tokens = engine.count_tokens(domain.context(item, chat_template, fewshot)) + room
         if tokens > limit:
             found.append(TooLong(item.item_id, item.task, tokens, limit))
@@ -91,12 +93,12 @@ def respond(
         handle = domain.tasks[item.task]
         own = [next(scores) for _ in endings[item.item_id]]
         texts = [str(text) for text in handle.task.doc_to_choice(dict(item.doc))]
-        best = max(range(len(texts)), key=lambda index, own=own: own[index].logprob)  # type: ignore[misc]
+        best = max(zip(texts, own, strict=True), key=lambda pair: pair[1].logprob)[0]
         results[item.item_id] = _result(
             item,
             handle,
             [(score.logprob, score.is_greedy) for score in own],
-            response=texts[best],
+            response=best,
             finish_reason="stop",
             prompt_tokens=own[0].context_tokens,
             new_tokens=0,
@@ -119,11 +121,6 @@ def gold_logprobs(
     return [score.logprob for score in engine.loglikelihood(requests, progress)]
 
 
-def with_gold_logprobs(results: Sequence[ItemResult], logprobs: Sequence[float]) -> tuple[ItemResult, ...]:
-    """``results`` with their golds' log-probabilities filled in."""
-    return tuple(replace(result, gold_logprob=value) for result, value in zip(results, logprobs, strict=True))
-
-
 def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int) -> list[ScoringRequest]:
     task = domain.tasks[item.task].task
     context = domain.context(item, chat_template, fewshot)
@@ -134,7 +131,7 @@ def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, few
         apply_chat_template=chat_template is not None,
         chat_template=chat_template,
     )
-    return [ScoringRequest(*instance.args[:2], group=item.task) for instance in instances]
+    return [ScoringRequest(instance.args[0], instance.args[1], item.task) for instance in instances]
 
 
 def _filtered(handle: DomainTask, item: Item, text: str) -> Any:
@@ -146,6 +143,17 @@ def _filtered(handle: DomainTask, item: Item, text: str) -> Any:
     for step in filters[0].filters:
         responses = list(step().apply(responses, [dict(item.doc)]))
     return responses[0] if isinstance(responses[0], str) else responses[0][0]
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, numpy's scalars included; ``None`` for anything else (pairs, lists, text)."""
+    if isinstance(value, str) or (hasattr(value, "ndim") and value.ndim > 0):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _result(
@@ -166,11 +174,7 @@ def _result(
         raise InputError(
             f"task '{item.task}', item {item.item_id}: process_results failed: {type(error).__name__}: {error}"
         ) from error
-    numbers = {
-        str(name): float(value)
-        for name, value in metrics.items()
-        if isinstance(value, (int, float)) and math.isfinite(value)
-    }
+    numbers = {str(name): number for name, value in metrics.items() if (number := _number(value)) is not None}
     if handle.metric not in numbers:
         raise InputError(
             f"task '{item.task}': process_results gives no number for its first metric '{handle.metric}' "

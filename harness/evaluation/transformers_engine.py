@@ -30,7 +30,7 @@ class _Row:
     answer: int = 0  # trailing tokens whose log-probability is asked (scoring only)
 
 
-def shared_prefix(rows: Sequence[Sequence[int]]) -> int:
+def shared_prefix(rows: Sequence[list[int]]) -> int:
     """Number of tokens with which all ``rows`` begin, one less than the shortest row at most."""
     low, high = min(rows), max(rows)  # lexicographic extremes share what all share
     limit = min(len(row) for row in rows) - 1
@@ -38,6 +38,20 @@ def shared_prefix(rows: Sequence[Sequence[int]]) -> int:
     while count < limit and low[count] == high[count]:
         count += 1
     return count
+
+
+def encode_prompt(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a prompt, special tokens as lm-eval's HFLM adds them.
+
+    The tokenizer's own (a BOS, for models that have one), unless the chat template has already written it.
+    """
+    begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
+    return list(tokenizer.encode(text, add_special_tokens=not begun))
+
+
+def context_length(config: Any) -> int:
+    """Longest sequence in tokens that a model's configuration allows; a very large number where it does not say."""
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
 
 
 class TransformersEngine:
@@ -65,14 +79,13 @@ class TransformersEngine:
     @property
     def context_length(self) -> int:
         """Longest prompt plus answer in tokens."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+        return context_length(self.model.config)
 
     def _encode(self, text: str) -> list[int]:
-        # The chat template has already written the special tokens.
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return encode_prompt(self.tokenizer, text)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of ``text`` without added special tokens."""
+        """Tokens of ``text`` as a prompt."""
         return len(self._encode(text))
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
@@ -108,14 +121,29 @@ class TransformersEngine:
     def _run(
         self, rows: list[_Row], work: Callable[[list[_Row], int, Any], list[_Result]], progress: Progress | None
     ) -> list[_Result]:
-        """Work through ``rows`` group by group, halving the batch when memory runs out."""
+        """Work through ``rows``, from the start again with half the batch when memory runs out."""
         import torch
 
         groups: dict[str, list[_Row]] = {}
         for row in rows:
             groups.setdefault(row.group, []).append(row)
+        while (results := self._pass(list(groups.values()), len(rows), work, progress)) is None:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return [results[index] for index in range(len(rows))]
+
+    def _pass(
+        self,
+        groups: list[list[_Row]],
+        total: int,
+        work: Callable[[list[_Row], int, Any], list[_Result]],
+        progress: Progress | None,
+    ) -> dict[int, _Result] | None:
+        """All rows at one batch size, which is part of the measurement; ``None`` when memory forced a smaller one."""
+        import torch
+
         results: dict[int, _Result] = {}
-        for group in groups.values():
+        for group in groups:
             # Long rows first: if memory does not suffice, the first batch shows it.
             queue = sorted(group, key=lambda row: (-len(row.tokens), row.index))
             prefix = None
@@ -129,24 +157,20 @@ class TransformersEngine:
                     if not is_out_of_memory(error):
                         raise
                     self._halve(error)
-                    continue
+                    return None
                 results.update(zip((row.index for row in batch), answers, strict=True))
                 del queue[: len(batch)]
                 if progress is not None:
-                    progress(len(results), len(rows))
-        return [results[index] for index in range(len(rows))]
+                    progress(len(results), total)
+        return results
 
     def _halve(self, error: BaseException) -> None:
-        import torch
-
         if self.batch_size == 1:
             raise EnvironmentFault(
                 "out of memory with one item at a time; use a smaller model, qlora or shorter items"
             ) from error
         self.batch_size //= 2
         self.on_notice(f"out of memory: evaluation batch halved to {self.batch_size}")
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     def _prefix(self, group: Sequence[_Row]) -> tuple[int, Any]:
         """Length of the beginning that all rows of ``group`` share, and its key-value cache (batch of one)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from harness.loop.ledger import Ledger
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline, final_evaluation
 from harness.loop.state import LoopState
@@ -37,6 +38,7 @@ def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[
     if not asked or asked[-1].data["rounds"] != rounds:
         run.ledger.append("asked", {"rounds": rounds}, run.now())
     baseline(run)
+    prune(run)  # what a session killed after its last round had no time to
     on_recorded()
     while (stop := should_stop(run, rounds, budget)) is None:
         entry = run_round(run)
@@ -44,7 +46,9 @@ def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[
         run.listener.recorded(entry.data, run.champion_dev(run.state).score.value)
         on_recorded()
     final_evaluation(run)
-    run.ledger.append("stop", {"status": stop.status, "reason": stop.reason, "round": run.state.done}, run.now())
+    last, ending = run.ledger.entries[-1], {"status": stop.status, "reason": stop.reason, "round": run.state.done}
+    if last.kind != "stop" or last.data != ending:  # the same command on a finished run changes nothing
+        run.ledger.append("stop", ending, run.now())
     on_recorded()
     return stop
 
@@ -87,9 +91,9 @@ def expected_final(run: Run) -> float:
         return 0.0
     prepared = run.prepared
     arms = 2 if run.settings.fewshot else 1
-    per_item = entries[0].data["seconds"] / (arms * len(prepared.dev) + len(prepared.guard))
+    per_item: float = entries[0].data["seconds"] / (arms * len(prepared.dev) + len(prepared.guard))
     tested = any(entry.data for entry in run.ledger.of_kind("final"))
-    return per_item * (len(prepared.test) * (1 if tested else 1 + arms) + len(prepared.guard))
+    return float(per_item) * (len(prepared.test) * (1 if tested else 1 + arms) + len(prepared.guard))
 
 
 def prune(run: Run) -> None:
@@ -109,6 +113,8 @@ def prune(run: Run) -> None:
 
 def interrupted(run: Run, reason: str, status: str = "stopped") -> dict[str, Any]:
     """Record that the user or a fault ended this session; the same command goes on."""
+    # What is on disk counts: the interruption may have come between writing an entry and remembering it.
+    run.ledger = Ledger(run.ledger.path)
     return dict(
         run.ledger.append("stop", {"status": status, "reason": reason, "round": run.state.done}, run.now()).data
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.evaluation.domain import ChatTemplate
 from harness.evaluation.engine import Engine
-from harness.evaluation.transformers_engine import TransformersEngine
+from harness.evaluation.transformers_engine import TransformersEngine, context_length
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -38,9 +38,8 @@ class LocalWorkbench:
         self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
         self._on_notice = on_notice
         self._batch_size = batch_size
-        self._trainer = SftTrainer(
-            self._session, loaded.tokenizer, int(loaded.model.config.max_position_embeddings or 1 << 30)
-        )
+        length = context_length(loaded.model.config)
+        self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice)
 
     @property
     def identity(self) -> Mapping[str, Any]:

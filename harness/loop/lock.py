@@ -25,15 +25,15 @@ def run_lock(run_dir: Path) -> Iterator[None]:
         run_dir.mkdir(parents=True, exist_ok=True)
     path = run_dir / ".lock"
     lock = FileLock(path)
-    try:
-        with writing(path):
+    with writing(path):
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        holder = _read(run_dir / ".lock.pid")
-        raise InputError(
-            f"{run_dir}: in use by another process{f' (pid {holder})' if holder else ''}; "
-            "wait for it or choose another folder with --out"
-        ) from None
+        except Timeout:  # an OSError too: it must not reach `writing`
+            holder = _read(run_dir / ".lock.pid")
+            raise InputError(
+                f"{run_dir}: in use by another process{f' (pid {holder})' if holder else ''}; "
+                "wait for it or choose another folder with --out"
+            ) from None
     try:
         with writing(run_dir):
             (run_dir / ".lock.pid").write_text(str(os.getpid()))

@@ -53,11 +53,11 @@ def run_phase(
         result: dict[str, Any] = {**record["result"], "seconds": record["seconds"]}
         return result
     for output in outputs:
-        path = folder / output
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        for path in (folder / output, *folder.glob(f".{output}.*.tmp")):  # the latter from a killed atomic write
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     begun = clock()
     result = body()
     seconds = clock() - begun
@@ -65,6 +65,6 @@ def run_phase(
     for output in outputs:
         path = folder / output
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] if path.exists() else []
-        files.update({str(p.relative_to(folder)): sha256_file(p) for p in found})
+        files.update({p.relative_to(folder).as_posix(): sha256_file(p) for p in found})
     write_json(done, {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "result": result})
     return {**result, "seconds": seconds}

@@ -25,6 +25,7 @@ class Prepared:
         pool: train-pool items, without those that stand in dev, gate, test or guard too.
         dev, gate, test, guard: ``gate`` is only protected here, never asked.
         general: train items of the guard's tasks, for general rows.
+        protected: prompt keys that no training row may repeat, of items left out of a trial run too.
         notices: what was left out and why, one line each.
     """
 
@@ -36,12 +37,8 @@ class Prepared:
     test: tuple[Item, ...]
     guard: tuple[Item, ...]
     general: tuple[Item, ...]
+    protected: Mapping[str, str]
     notices: tuple[str, ...] = ()
-
-    @property
-    def protected(self) -> dict[str, str]:
-        """Prompt keys that no training row may repeat."""
-        return protected_keys([*self.dev, *self.gate, *self.test, *self.guard])
 
     def domain_of(self, item: Item) -> Domain:
         """The domain that renders and scores ``item``."""
@@ -92,10 +89,10 @@ def prepare(
     for name, items in (("dev", dev), ("test", test)):
         if not items:
             raise InputError(f"domain '{domain.name}': no {name} items; its validation split has too few clusters")
-    dev, test, guard = (subset(_distinct(items), limit) for items in (dev, test, guard))
-    pool, gate = _distinct(pool), _distinct(gate)
-
+    pool, dev, gate, test, guard = (_distinct(items) for items in (pool, dev, gate, test, guard))
+    # A trial run asks fewer items, but trains on none of the others either.
     protected = protected_keys([*dev, *gate, *test, *guard])
+    dev, test, guard = (subset(items, limit) for items in (dev, test, guard))
     for name, items in (("train", pool), ("general", general)):
         hits = [item for item in items if prompt_key(item.prompt) in protected]
         if hits:
@@ -126,6 +123,10 @@ def prepare(
 
     dev = fitting("dev", dev, domain, fewshot)
     test = fitting("test", test, domain, fewshot)
+    if not pool:
+        raise InputError(
+            f"domain '{domain.name}': no train item is left, all stand in dev, gate, test or guard too; add others"
+        )
     pool = fitting("train", pool, domain, 0)
     if guard_domain is not None:
         guard = fitting("guard", guard, guard_domain, 0)
@@ -139,6 +140,7 @@ def prepare(
         tuple(test),
         tuple(guard),
         tuple(general),
+        protected,
         tuple(notices),
     )
 
@@ -158,8 +160,3 @@ def _distinct(items: Sequence[Item]) -> list[Item]:
     for item in items:
         seen.setdefault(item.item_id, item)
     return list(seen.values())
-
-
-def contexts(prepared: Prepared, items: Sequence[Item], chat_template: ChatTemplate | None) -> Mapping[str, str]:
-    """Zero-shot prompt of each item by its id."""
-    return {item.item_id: prepared.domain_of(item).context(item, chat_template) for item in items}

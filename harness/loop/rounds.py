@@ -22,7 +22,7 @@ from harness.gate.signflip import sign_flip
 from harness.gate.verdict import Verdict
 from harness.loop.ledger import Entry
 from harness.loop.phases import run_phase
-from harness.loop.run import Run, categories
+from harness.loop.run import Run, alike, categories
 from harness.loop.state import LoopState, trial_data
 from harness.models.session import weights_hash
 from harness.storage import read_json, read_jsonl, sha256_text, write_json, write_jsonl
@@ -79,7 +79,7 @@ def run_round(run: Run) -> Entry:
     sizes = {skill: score.n for skill, score in champion.by_skill().items()}
     # What phases took when they ran, also those of an interrupted earlier attempt; the rest is "other".
     spent = run.clock() - begun
-    seconds["other"] = max(0.0, curated["seconds"] + spent - sum((*seconds.values(), curated["seconds"])))
+    seconds["other"] = max(curated["seconds"], spent - sum(seconds.values()))
     return run.ledger.append(
         "round",
         {
@@ -198,8 +198,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
             mined.errors,
             targets,
             rows=rows,
-            # A first round has nothing to keep yet that the base gets right by itself.
-            replay=min(0.9 - data.general, data.replay + state.extra_replay),
+            replay=_replay(run, state),
             general=data.general,
             general_rows=general,
             broken_cells=state.broken,
@@ -229,6 +228,11 @@ def _with_earlier(run: Run, state: LoopState, curation: Curation) -> list[TrainR
     return list({**rows, **{row.row_id: row for row in curation.rows}}.values())
 
 
+def _replay(run: Run, state: LoopState) -> float:
+    """Share of replay rows: the recipe's, and more after each return to the champion."""
+    return min(0.9 - run.recipe.data.general, run.recipe.data.replay + state.extra_replay)
+
+
 def _start(run: Run, state: LoopState) -> Start:
     """What this round goes on from, by the recipe's ``start``."""
     if run.recipe.start == "base":
@@ -256,13 +260,13 @@ def _train(run: Run, state: LoopState, folder: Path, rows: Sequence[TrainRow]) -
         "start": run.recipe.start,
         "from_round": state.champion if run.recipe.start == "champion" else state.learner,
         "rate": run.recipe.optimiser.learning_rate * state.rate,
-        "replay": run.recipe.data.replay + state.extra_replay,
+        "replay": _replay(run, state),
     }
     if run.recipe.start == "base":
         learner["from_round"] = 0
     try:
         result: TrainResult = run.workbench.train(
-            examples, run.recipe, start, folder, run.settings.seed * 1_000_003 + number,
+            examples, run.recipe, start, folder, (run.settings.seed * 1_000_003 + number) % 2**32,
             lambda step, steps, loss: run.listener.step(step, steps, f"loss {loss:.3f}"),
         )  # fmt: skip
     except TrainingCrash as crash:
@@ -283,15 +287,12 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
     """Dev answers of the candidate; the golds' log-likelihood too where exact match cannot tell."""
     dev, number = run.prepared.dev, state.done + 1
     head = run.evaluate("dev", dev, run.adapter(number), folder / "dev")
-    champion = run.champion_dev(state)
-    if head["batch_size"] != champion.details.get("batch_size"):
-        run.listener.notice(
-            f"evaluation batch changed to {head['batch_size']}: the champion is evaluated again, like with like"
-        )
+    champion, candidate = run.champion_dev(state), load_evaluation(folder / "dev")
+    if not alike(champion, candidate):
+        run.listener.notice("the environment changed (batch size or a library): the champion is evaluated again")
         again = folder / f"dev_champion_{state.champion:03d}"
         run.evaluate("dev", dev, run.adapter(state.champion), again)
         champion = load_evaluation(again)
-    candidate = load_evaluation(folder / "dev")
     paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
     if needs_loglikelihood(paired):
         logprobs = {}
@@ -320,5 +321,4 @@ def _decide(
         clusters = candidate.clusters()
         differences = [after - before for after, before in zip(raw["candidate"], raw["champion"], strict=True)]
         p = sign_flip(differences, [clusters[item] for item in raw["items"]])
-    same = champion.details.get("batch_size") == candidate.details.get("batch_size")
-    return decide(PromotionEvidence(overlaps, True, same, paired, p))
+    return decide(PromotionEvidence(overlaps, True, alike(champion, candidate), paired, p))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from harness.gate.paired import pair
 from harness.gate.power import minimum_detectable_effect
 from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
-from harness.loop.phases import Clock, run_phase
+from harness.loop.phases import Clock, marker, run_phase
 from harness.loop.prepare import Prepared
 from harness.loop.state import LoopState, fold
 from harness.loop.workbench import Workbench
@@ -29,6 +29,8 @@ from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 
 SCHEMA = 1
+ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
+"""Libraries whose version may change an answer: evaluations made under unlike ones are not compared."""
 BASELINE = "baseline"
 
 
@@ -44,6 +46,7 @@ class Run:
     Attributes:
         run_dir: its folder.
         clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
+        versions: of the libraries that answers depend on; part of every evaluation's details.
     """
 
     run_dir: Path
@@ -57,6 +60,7 @@ class Run:
     now: Callable[[], str] = utc_now
     classifiers: tuple[Classifier, ...] = field(default_factory=load_classifiers)
     rounds_asked: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> LoopState:
@@ -95,18 +99,31 @@ class Run:
         errors = classify_all(results, self.classifiers)
         details = {
             "fewshot": fewshot,
-            "batch_size": batch,
+            "environment": {"batch_size": batch, **self.versions},
             "prompt_tokens": sum(r.prompt_tokens for r in results),
             "new_tokens": sum(r.new_tokens for r in results),
         }
         evaluation = Evaluation(name, tuple(results), tuple(errors), self.clock() - begun, details)
         save_evaluation(folder, evaluation)
-        return {"score": evaluation.score.as_dict(), "batch_size": batch, "categories": categories(evaluation)}
+        return {"score": evaluation.score.as_dict(), "categories": categories(evaluation)}
 
     def champion_dev(self, state: LoopState) -> Evaluation:
         """The champion's dev evaluation, at the batch size that was last used for it."""
-        again = sorted(self.run_dir.glob(f"rounds/*/dev_champion_{state.champion:03d}"))
-        return load_evaluation(again[-1] if again else self.round_dir(state.champion) / "dev")
+        return load_evaluation(champion_folder(self.run_dir, state.champion))
+
+
+def champion_folder(run_dir: Path, number: int) -> Path:
+    """Where the latest dev evaluation of round ``number``'s candidate lies: a smaller batch asks for a new one."""
+    again = sorted(run_dir.glob(f"rounds/*/dev_champion_{number:03d}"))
+    finished = [path for path in again if marker(path.parent, "evaluate").exists()]  # a killed phase leaves a part
+    if finished:
+        return finished[-1]
+    return (run_dir / "rounds" / f"{number:03d}" if number else run_dir / BASELINE) / "dev"
+
+
+def alike(first: Evaluation, second: Evaluation) -> bool:
+    """Whether two evaluations were made in the same environment: batch size and library versions."""
+    return bool(first.details.get("environment") == second.details.get("environment"))
 
 
 def categories(evaluation: Evaluation) -> dict[str, int]:
@@ -140,7 +157,10 @@ def open_run(
     classifiers = load_classifiers()
     identity = {
         "model": dict(workbench.identity),
-        "settings": {k: v for k, v in settings.as_dict().items() if k not in ("include_path", "stop_after")},
+        # Device and recipe are in it by what they resolve to.
+        "settings": {
+            k: v for k, v in settings.as_dict().items() if k not in ("include_path", "stop_after", "device", "recipe")
+        },
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         "classifiers": {c.name: c.version for c in classifiers},
@@ -161,7 +181,6 @@ def open_run(
                 f"{run_dir}: is not empty and not a run directory (it holds '{sorted(foreign)[0]}'); "
                 "choose another folder with --out"
             )
-        write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
         write_json(
             manifest,
             {
@@ -174,8 +193,13 @@ def open_run(
                 "notices": list(prepared.notices),
             },
         )
+    # After the manifest, which makes the folder a run's: killed in between, the same command still resumes.
+    if not (run_dir / "config.yaml").exists():
+        write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
     ledger = Ledger(run_dir / "ledger.jsonl")
     run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, classifiers)
+    versions = environment.get("versions", {})
+    run.versions = {name: versions[name] for name in ANSWERS_DEPEND_ON if name in versions}
     if not ledger.entries:
         ledger.append(
             "open",
@@ -261,7 +285,12 @@ def final_evaluation(run: Run) -> None:
 
         key = run.key("final", name, fewshot, where.name, state.champion if adapter else 0)
         seconds += run_phase(where, name, key, [name], body, run.clock)["seconds"]
-    before, after = load_evaluation(base / "test"), load_evaluation((folder if champion else base) / "test")
+    compared = {}
+    for name, items in (("test", test), ("guard", guard)):
+        if items:
+            compared[name], redone = _before_and_after(run, name, items, base, folder if champion else base)
+            seconds += redone
+    before, after = compared["test"]
     paired = pair(before.correctness(), after.correctness(), before.clusters())
     run.ledger.append(
         "final",
@@ -279,15 +308,31 @@ def final_evaluation(run: Run) -> None:
                 "ci95": list(paired.ci95),
                 "p": paired.midp,
             },
-            "guard": _guard(base, folder if champion else base) if guard else None,
+            "guard": _guard(*compared["guard"]) if guard else None,
             "seconds": seconds,
         },
         run.now(),
     )
 
 
-def _guard(base: Path, folder: Path) -> dict[str, Any]:
-    before, after = load_evaluation(base / "guard"), load_evaluation(folder / "guard")
+def _before_and_after(
+    run: Run, name: str, items: Sequence[Item], base: Path, folder: Path
+) -> tuple[tuple[Evaluation, Evaluation], float]:
+    """Baseline and champion on the same items in the same environment, and the seconds of a repeated baseline.
+
+    Where memory has halved the batch or a library was replaced since the baseline, that is evaluated again.
+    """
+    before, after = load_evaluation(base / name), load_evaluation(folder / name)
+    if alike(before, after):
+        return (before, after), 0.0
+    run.listener.notice(f"{name}: the environment changed since the baseline, which is evaluated again")
+    again = f"{name}_before"
+    key = run.key("final again", name, folder.name, canonical_json(dict(after.details["environment"])))
+    result = run_phase(folder, again, key, [again], lambda: run.evaluate(name, items, None, folder / again), run.clock)
+    return (load_evaluation(folder / again), after), float(result["seconds"])
+
+
+def _guard(before: Evaluation, after: Evaluation) -> dict[str, Any]:
     paired = pair(before.correctness(), after.correctness(), before.clusters())
     discordant = (paired.fixed + paired.broken) / paired.n
     return {

@@ -157,8 +157,9 @@ def choose_policy(
     def need(method: Method | None, kind: Quantisation) -> float:
         trained = {"sft": parameters, "lora": ADAPTER_SHARE * parameters, "qlora": ADAPTER_SHARE * parameters}
         extra = trained[method] * BYTES_TRAINED if method else 0.0
-        if method == "sft":
-            extra -= weights(kind)  # the weights themselves are among the trained
+        # For sft the weights are among the trained, and an untouched copy takes as much again.
+        if method == "lora" and number == "float32" and kind == "none":
+            extra += (parameters - embeddings) * BYTES[number]  # an untouched copy, restored after each merge
         # Activations grow with width and depth, not with how the weights are packed.
         activations = max(MINIMUM_ACTIVATIONS, parameters * BYTES[number] / 2)
         return weights(kind) + extra + activations

@@ -6,6 +6,8 @@ third) and restored from an untouched copy afterwards, so the thousandth swap gi
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import EnvironmentFault, InputError
 from harness.models.weights import check_adapter
-from harness.storage import atomic_directory, sha256_file
+from harness.storage import atomic_directory, sha256_file, writing
 
 if TYPE_CHECKING:
     import torch
@@ -122,23 +124,13 @@ class ModelSession:
         Raises:
             EnvironmentFault: the disk is full or the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
         source = weights if weights is not None else self.trainable()
         with atomic_directory(folder) as temporary:
             if self.method == "sft":
-                save_file(
-                    {name: t.detach().cpu().contiguous() for name, t in source.items()},
-                    temporary / FULL_WEIGHTS,
-                    metadata={"format": "pt"},
-                )
+                save_tensors(temporary / FULL_WEIGHTS, source)
                 self.base.config.save_pretrained(temporary)
             else:
-                save_file(
-                    {self._outside(name): t.detach().cpu().contiguous() for name, t in source.items()},
-                    temporary / ADAPTER_WEIGHTS,
-                    metadata={"format": "pt"},
-                )
+                save_tensors(temporary / ADAPTER_WEIGHTS, {self._outside(name): t for name, t in source.items()})
                 config = self.model.peft_config["default"]
                 config.inference_mode = True
                 config.save_pretrained(temporary)
@@ -170,6 +162,26 @@ class ModelSession:
                 layer.get_base_layer().weight.copy_(self._pristine[name])
                 layer.merged_adapters.clear()
         self._merged = False
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write safetensors and fsync them.
+
+    Raises:
+        EnvironmentFault: the disk is full or the file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with writing(path):
+        try:
+            save_file(plain, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # it hides the operating system's number in its text
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else 0, str(error)) from error
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
 
 
 def weights_hash(folder: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from harness.evaluated import Evaluation, load_evaluation
 from harness.exceptions import InputError
 from harness.loop.ledger import Ledger
+from harness.loop.run import champion_folder
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.html import HtmlReporter
 from harness.reporting.markdown import MarkdownReporter
@@ -31,7 +32,7 @@ def load_report_data(run_dir: Path) -> ReportData:
     champion = entries[-1]["champion"] if entries else 0
     base = run_dir / "baseline"
     baseline_dev = load_evaluation(base / "dev")
-    champion_dev = load_evaluation(_round(run_dir, champion) / "dev") if champion else baseline_dev
+    champion_dev = load_evaluation(champion_folder(run_dir, champion))
     finals = ledger.of_kind("final")
     final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
     tested = finals[-1].data["champion"] if finals else 0

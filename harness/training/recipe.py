@@ -159,6 +159,11 @@ def build_recipe(document: YamlFile, name: str) -> Recipe:
         InputError: as `load_recipe`.
     """
     recipe: Recipe = document.build(Recipe, ranges=_RANGES, given={"name": name})
+    if recipe.data.select == "uniform" and recipe.data.mine < recipe.data.rows:
+        raise InputError(
+            f"{at(document.path, document.line('data.mine'))}: data.mine is {recipe.data.mine}, fewer than the "
+            f"{recipe.data.rows} rows to choose from it; raise it to data.rows"
+        )
     if recipe.data.replay + recipe.data.general >= 1:
         raise InputError(
             f"{at(document.path, document.line('data'))}: replay and general together take every row; "

@@ -7,13 +7,17 @@ optimiser's state carried from round to round, a running mean of the weights, an
 from __future__ import annotations
 
 import math
+import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.evaluation.transformers_engine import encode_prompt
 from harness.exceptions import EnvironmentFault, is_out_of_memory
-from harness.models.session import ModelSession
+from harness.models.session import ModelSession, save_tensors
 from harness.training.contract import (
     CANDIDATE,
     LEARNER,
@@ -23,12 +27,17 @@ from harness.training.contract import (
     TrainProgress,
     TrainResult,
 )
-from harness.training.recipe import Recipe
+from harness.training.recipe import Optimiser, Recipe
 
 if TYPE_CHECKING:
     import torch
 
 OPTIMISER_STATE = "optimizer.safetensors"
+MICRO_BATCH = 4
+"""Rows run at a time; a step adds up the gradients of several such batches.
+
+Four rows of 200 tokens are about where a CPU's matrix products are at their best; eight take 3 GB more.
+"""
 _IGNORED = -100  # label of a position that bears no loss
 
 
@@ -39,16 +48,25 @@ class SftTrainer:
         session: the model in memory; its active weights are replaced by the candidate's.
         tokenizer: tokenizer of the model.
         context_length: examples with more tokens are left out, and said.
+        on_notice: told in one line when memory forced fewer rows at a time.
     """
 
-    def __init__(self, session: ModelSession, tokenizer: Any, context_length: int) -> None:
+    def __init__(
+        self,
+        session: ModelSession,
+        tokenizer: Any,
+        context_length: int,
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.session = session
         self.tokenizer = tokenizer
         self.context_length = context_length
+        self.on_notice = on_notice
+        self.micro_batch = MICRO_BATCH
 
     def tokenise(self, example: Example) -> tuple[list[int], list[int]]:
         """``(input_ids, labels)``, both of shape (t,); labels are -100 on the prompt, the end token is learned."""
-        prompt = list(self.tokenizer.encode(example.prompt, add_special_tokens=False))
+        prompt = encode_prompt(self.tokenizer, example.prompt)
         answer = list(self.tokenizer.encode(example.completion, add_special_tokens=False))
         answer.append(self.tokenizer.eos_token_id)
         return prompt + answer, [_IGNORED] * len(prompt) + answer
@@ -62,93 +80,111 @@ class SftTrainer:
         seed: int,
         progress: TrainProgress | None,
     ) -> TrainResult:
-        """Train on ``examples``; see `Trainer`."""
-        from datasets import Dataset
-
+        """Train on ``examples``; see `Trainer`. Where memory does not suffice, fewer rows are run at a time."""
         pairs = [self.tokenise(example) for example in examples]
         skipped = tuple(i for i, (ids, _) in enumerate(pairs) if len(ids) > self.context_length)
         kept = [pair for i, pair in enumerate(pairs) if i not in set(skipped)]
         if not kept:
             raise TrainingCrash("no training row fits the model's context")
-        self.session.activate(start.weights)
-        dataset = Dataset.from_dict({"input_ids": [ids for ids, _ in kept], "labels": [labels for _, labels in kept]})
-        with tempfile.TemporaryDirectory(prefix="harness-train-") as scratch:
-            losses, mean, rate = self._steps(dataset, recipe, start, out_dir, seed, progress, Path(scratch))
-        self.session.save(out_dir / CANDIDATE, mean)
+        options = recipe.optimiser
+        while True:
+            order = arrange([len(ids) for ids, _ in kept], self.micro_batch, options.epochs, seed)
+            try:
+                steps = self._steps([kept[i] for i in order], recipe, start, out_dir, seed, progress)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.micro_batch == 1:
+                    raise EnvironmentFault(
+                        "out of memory while training one row at a time; use qlora, a smaller model or shorter rows"
+                    ) from error
+                self.micro_batch //= 2
+            self.on_notice(f"out of memory: training runs {self.micro_batch} rows at a time")
+        self.session.save(out_dir / CANDIDATE, steps.mean)
         self.session.activate(out_dir / CANDIDATE)
-        epochs = recipe.optimiser.epochs
         return TrainResult(
-            tokens=round(sum(len(ids) for ids, _ in kept) * epochs),
-            steps=len(losses),
-            losses=tuple(losses),
+            tokens=sum(len(kept[i][0]) for i in order),
+            steps=len(steps.losses),
+            losses=tuple(steps.losses),
             skipped=skipped,
             details={
-                "learning_rate": rate,
+                "learning_rate": options.learning_rate * start.rate,
+                "rows_at_a_time": self.micro_batch,
                 "trainable_parameters": sum(p.numel() for p in self.session.trainable().values()),
             },
         )
 
     def _steps(
         self,
-        dataset: Any,
+        pairs: Sequence[tuple[list[int], list[int]]],
         recipe: Recipe,
         start: Start,
         out_dir: Path,
         seed: int,
         progress: TrainProgress | None,
-        scratch: Path,
-    ) -> tuple[list[tuple[int, float]], dict[str, torch.Tensor] | None, float]:
-        """Run the optimiser; write the learner's state; return losses, mean weights and learning rate."""
+    ) -> _Steps:
+        """Run the optimiser over ``pairs`` in their order and write the learner's state."""
         import torch
-        from transformers.trainer_callback import TrainerCallback
-        from trl import SFTConfig, SFTTrainer
+        from datasets import Dataset
+        from trl import SFTTrainer
 
         options, session = recipe.optimiser, self.session
-        rate = options.learning_rate * start.rate
+        session.activate(start.weights)
+        session.active = None  # from here on the weights in memory are those of no folder
         parameters = session.trainable()
         for parameter in session.model.parameters():
             parameter.requires_grad_(False)
         for parameter in parameters.values():
             parameter.requires_grad_(True)
+        rate = options.learning_rate * start.rate
         optimizer = torch.optim.AdamW(parameters.values(), lr=rate, weight_decay=options.weight_decay)
         if start.state is not None:
             _load_state(optimizer, parameters, start.state)
-        steps = max(1, math.ceil(len(dataset) * options.epochs / options.batch_size))
+        steps = math.ceil(math.ceil(len(pairs) / self.micro_batch) / self._accumulation(options.batch_size))
         warm = math.ceil(steps * options.warmup) if start.state is None else 0
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: _rate_factor(step, steps, warm, options.schedule)
         )
-        losses: list[tuple[int, float]] = []
-        mean: dict[str, torch.Tensor] | None = None
-
-        class Watch(TrainerCallback):  # type: ignore[misc, unused-ignore]
-            def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-                nonlocal mean
-                if not options.average:
-                    return
-                if mean is None:
-                    mean = {name: p.detach().clone() for name, p in parameters.items()}
-                    return
-                # The decay grows with the steps taken, so that the first ones are not over-weighted.
-                decay = min(options.average, (state.global_step) / (state.global_step + 9))
+        result = _Steps([], None)
+        dataset = Dataset.from_dict({"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]})
+        start_weights = {name: p.detach().clone() for name, p in parameters.items()}
+        session.model.train()
+        with tempfile.TemporaryDirectory(prefix="harness-train-") as scratch, _unwrapped(session.model, session.base):
+            trainer = SFTTrainer(
+                model=session.model,
+                args=self._arguments(options, steps, seed, scratch),
+                train_dataset=dataset,
+                processing_class=self.tokenizer,
+                optimizers=(optimizer, scheduler),
+                callbacks=[_watch(result, parameters, options.average, steps, progress)],
+            )
+            with torch.no_grad():  # trl casts a quantised model's adapters to bf16, which loses bits for good
                 for name, parameter in parameters.items():
-                    mean[name].lerp_(parameter.detach(), 1 - decay)
+                    parameter.data = start_weights[name]
+            _silence(trainer)
+            trainer.train()
+        session.model.eval()
+        if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
+            raise TrainingCrash("a trained weight is not finite; lower the recipe's learning_rate")
+        if recipe.start == "latest":
+            session.save(out_dir / LEARNER)
+            _save_state(optimizer, parameters, out_dir / LEARNER)
+        return result
 
-            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-                loss = (logs or {}).get("loss")
-                if loss is None:
-                    return
-                if not math.isfinite(loss):
-                    raise TrainingCrash(
-                        f"non-finite loss at step {state.global_step} of {steps}; lower the recipe's learning_rate"
-                    )
-                losses.append((state.global_step, float(loss)))
-                if progress is not None:
-                    progress(state.global_step, steps, float(loss))
+    def _accumulation(self, batch_size: int) -> int:
+        return max(1, batch_size // self.micro_batch)
 
+    def _arguments(self, options: Optimiser, steps: int, seed: int, scratch: str) -> Any:
+        import torch
+        from trl import SFTConfig
+
+        device = self.session.base.device
         arguments = SFTConfig(
-            output_dir=str(scratch),
-            per_device_train_batch_size=options.batch_size,
+            output_dir=scratch,
+            per_device_train_batch_size=self.micro_batch,
+            gradient_accumulation_steps=self._accumulation(options.batch_size),
+            train_sampling_strategy="sequential",
             max_steps=steps,
             max_grad_norm=options.max_grad_norm,
             seed=seed,
@@ -156,8 +192,8 @@ class SftTrainer:
             # trl turns both on by default: checkpointing costs a second forward pass, and bf16 on a CPU without
             # its units is many times slower than float32.
             gradient_checkpointing=False,
-            bf16=session.base.device.type == "cuda" and torch.cuda.is_bf16_supported(),
-            use_cpu=session.base.device.type == "cpu",
+            bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
+            use_cpu=device.type == "cpu",
             max_length=None,
             logging_steps=1,
             logging_nan_inf_filter=False,  # it replaces NaN losses by the mean of the others
@@ -166,43 +202,98 @@ class SftTrainer:
             disable_tqdm=True,
             dataset_kwargs={"skip_prepare_dataset": True},
             dataloader_pin_memory=False,
-            remove_unused_columns=True,
         )
-        forward = session.base.__dict__.get("forward")
-        session.model.train()
-        try:
-            trainer = SFTTrainer(
-                model=session.model,
-                args=arguments,
-                train_dataset=dataset,
-                processing_class=self.tokenizer,
-                optimizers=(optimizer, scheduler),
-                callbacks=[Watch()],
-            )
-            for parameter in parameters.values():  # trl casts a quantised model's adapters to bf16
-                parameter.data = parameter.data.to(torch.float32)
-            _silence(trainer)
-            trainer.train()
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                raise EnvironmentFault(
-                    f"out of memory while training with batch_size {options.batch_size}; "
-                    "halve optimiser.batch_size in the recipe or use qlora"
-                ) from error
-            raise
-        finally:
-            # trl wraps the forward method of the model it is given; unwrapped, so that rounds do not pile up.
-            if forward is None:
-                session.base.__dict__.pop("forward", None)
-            else:
-                session.base.forward = forward
-            session.model.eval()
-        if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
-            raise TrainingCrash("a trained weight is not finite; lower the recipe's learning_rate")
-        if recipe.start == "latest":
-            session.save(out_dir / LEARNER)
-            _save_state(optimizer, parameters, out_dir / LEARNER)
-        return losses, mean, rate
+        if arguments.device.type == "cuda":
+            # One process trains on one device; with more visible, the trainer would wrap the model in DataParallel.
+            arguments._n_gpu = min(1, arguments.n_gpu)
+        return arguments
+
+
+@dataclass
+class _Steps:
+    """What the optimiser's steps left: losses by step, and the running mean of the weights where asked for."""
+
+    losses: list[tuple[int, float]]
+    mean: dict[str, torch.Tensor] | None
+
+
+def arrange(lengths: Sequence[int], micro_batch: int, epochs: float, seed: int) -> list[int]:
+    """An order of rows in which each ``micro_batch`` neighbours have about the same length.
+
+    Rows of like length waste no padding (half of the tokens where skills differ in length), but steps of one skill
+    each make skills swing. So rows are grouped by length into micro-batches, and the micro-batches are shuffled: a
+    step, which adds several of them up, sees several lengths.
+
+    Args:
+        lengths: tokens of each row, shape (n,).
+        micro_batch: rows run at a time.
+        epochs: passes over the rows, a last one may be partial.
+        seed: of the shuffles.
+
+    Returns:
+        Row indices, shape (round(n * epochs),).
+    """
+    rng = random.Random(seed)
+    wanted = max(1, round(len(lengths) * epochs))
+    order: list[int] = []
+    spares: list[int] = []
+    while len(order) + len(spares) < wanted:
+        tied = [(length, rng.random(), index) for index, length in enumerate(lengths)]
+        rows = [index for _, _, index in sorted(tied)]
+        # A short micro-batch is only allowed at the very end: the loader cuts the order at every `micro_batch` rows.
+        spares += [rows.pop(rng.randrange(len(rows))) for _ in range(len(rows) % micro_batch)]
+        groups = [rows[place : place + micro_batch] for place in range(0, len(rows), micro_batch)]
+        rng.shuffle(groups)
+        order += [index for group in groups for index in group]
+    return (order + spares)[:wanted]
+
+
+def _watch(
+    result: _Steps, parameters: dict[str, Any], average: float, steps: int, progress: TrainProgress | None
+) -> Any:
+    """A trainer callback that keeps losses and the mean of the weights, and stops at a non-finite loss."""
+    from transformers.trainer_callback import TrainerCallback
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if not average:
+                return
+            if result.mean is None:
+                result.mean = {name: p.detach().clone() for name, p in parameters.items()}
+                return
+            # The decay grows with the steps taken, so that the first ones are not over-weighted.
+            decay = min(average, state.global_step / (state.global_step + 9))
+            for name, parameter in parameters.items():
+                result.mean[name].lerp_(parameter.detach(), 1 - decay)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            loss = (logs or {}).get("loss")
+            if loss is None:
+                return
+            if not math.isfinite(loss):
+                raise TrainingCrash(
+                    f"non-finite loss at step {state.global_step} of {steps}; lower the recipe's learning_rate"
+                )
+            result.losses.append((state.global_step, float(loss)))
+            if progress is not None:
+                progress(state.global_step, steps, float(loss))
+
+    return Watch()
+
+
+@contextmanager
+def _unwrapped(*modules: Any) -> Iterator[None]:
+    """Take off again what trl and accelerate wrap around a model's forward, so that rounds do not pile up."""
+    names = ("forward", "_original_forward", "_is_accelerate_prepared")
+    kept = [(module, {name: module.__dict__[name] for name in names if name in module.__dict__}) for module in modules]
+    try:
+        yield
+    finally:
+        for module, before in kept:
+            for name in names:
+                module.__dict__.pop(name, None)
+            module.__dict__.update(before)
+            module.eval()
 
 
 def _silence(trainer: Any) -> None:
@@ -224,16 +315,11 @@ def _rate_factor(step: int, steps: int, warm: int, schedule: str) -> float:
 
 def _save_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> None:
     """AdamW's moments as safetensors (never pickle), keyed by parameter name."""
-    from safetensors.torch import save_file
-
-    from harness.storage import writing
-
     tensors = {}
     for name, parameter in parameters.items():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{name}|{key}"] = value.detach().cpu().contiguous().reshape(-1) if value.ndim == 0 else value.cpu()
-    with writing(folder / OPTIMISER_STATE):
-        save_file(tensors, folder / OPTIMISER_STATE)
+    save_tensors(folder / OPTIMISER_STATE, tensors)
 
 
 def _load_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> None:

@@ -1,0 +1,231 @@
+"""A scripted model with a history: on the toy domain the whole loop runs in a second, without weights.
+
+The model's knowledge is a level for each skill, kept in an adapter file: it answers an item right when the item's own
+threshold, drawn by a hash of its text, is below the level of its skill. Training on rows of a skill changes its level
+as the script says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toy import gold, skill_of, toy_domain, toy_guard
+
+from harness.config import Settings
+from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
+from harness.loop.listener import Listener, Silent
+from harness.loop.prepare import Prepared, prepare
+from harness.loop.run import Run, open_run
+from harness.models.session import ADAPTER_WEIGHTS
+from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainProgress, TrainResult
+from harness.training.recipe import Data, Recipe
+
+def threshold(text: str) -> float:
+    """Level above which the scripted model answers ``text`` right, 0 to 1: the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a round's training does.
+
+    Attributes:
+        gain: added to the level of each skill that has rows.
+        loss: added to the level of the skills named.
+        confidence: added to every gold answer's log-probability, in nats, whatever the answers.
+        crash: the loss is not finite.
+    """
+
+    gain: float = 0.0
+    loss: Mapping[str, float] = field(default_factory=dict, hash=False)
+    confidence: float = 0.0
+    crash: bool = False
+
+
+BETTER, WORSE, SAME = Effect(gain=0.2), Effect(gain=-0.3), Effect()
+SURER, CRASH = Effect(confidence=0.5), Effect(crash=True)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing that the workbench was asked: ``activate``, ``generate``, ``loglikelihood`` or ``train``."""
+
+    kind: str
+    weights: str  # the active adapter's round folder and name, "base" for none
+    texts: tuple[str, ...] = ()
+    start: Start | None = None
+
+
+class FakeWorkbench:
+    """A `Workbench` that does as it is told and remembers what it was asked.
+
+    Args:
+        script: effect of each round, from round 1; later rounds repeat the last.
+        fault: called with each `Call` before it is done; what it raises comes out as if the model had raised it.
+        base: the untouched model's level of each skill, the guard's ``even`` included.
+        context_length: words of the longest prompt and answer.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Effect] = (BETTER,),
+        fault: Callable[[Call], None] = lambda _: None,
+        base: Mapping[str, float] | None = None,
+        context_length: int = 64,
+        batch_size: int = 16,
+    ) -> None:
+        self.script = tuple(script)
+        self.fault = fault
+        self.base = {"add": 0.3, "reverse": 0.3, "even": 0.7, "confidence": 0.0, "steps": 0, **(base or {})}
+        self.context_length = context_length
+        self.batch_size = batch_size
+        self.history: list[Call] = []
+        self.identity: dict[str, Any] = {"reference": "fake", "weights_sha256": "0" * 64, "method": "lora"}
+        self.chat_template = None
+        self._weights = dict(self.base)
+        self._name = "base"
+
+    def _note(self, kind: str, texts: Sequence[str] = (), start: Start | None = None) -> None:
+        call = Call(kind, self._name, tuple(texts), start)
+        self.history.append(call)
+        self.fault(call)
+
+    def asked(self, kind: str = "generate") -> list[Call]:
+        """The calls of one kind."""
+        return [call for call in self.history if call.kind == kind]
+
+    def activate(self, adapter: Path | None) -> None:
+        """Read the levels from the adapter's file."""
+        self._weights = dict(self.base) if adapter is None else json.loads((adapter / ADAPTER_WEIGHTS).read_text())
+        self._name = "base" if adapter is None else f"{adapter.parent.name}/{adapter.name}"
+        self._note("activate")
+
+    @contextmanager
+    def asking(self) -> Iterator[FakeWorkbench]:
+        """The workbench is its own engine."""
+        yield self
+
+    def count_tokens(self, text: str) -> int:
+        """Words."""
+        return len(text.split())
+
+    def _knows(self, question: str) -> bool:
+        return threshold(question) < self._weights[skill_of(question)]
+
+    def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
+        """The gold answer, or one of several kinds of wrong ones."""
+        self._note("generate", [request.prompt for request in requests])
+        answers = []
+        for request in requests:
+            question = request.prompt.rpartition("\n\n")[2]
+            wrong = ("", "no no no no no no no no no no", "I would not know")[int(threshold(question + "?") * 3)]
+            text = gold(question) if self._knows(question) else wrong
+            answers.append(Generation(text, "stop", self.count_tokens(request.prompt), self.count_tokens(text) + 1))
+        if progress is not None:
+            progress(len(requests), len(requests))
+        return answers
+
+    def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
+        """Higher for the answer that the model would give, and with confidence."""
+        self._note("loglikelihood", [request.context for request in requests])
+        scores = []
+        for request in requests:
+            right = request.continuation.strip() == gold(request.context)
+            likely = right == self._knows(request.context)
+            logprob = (-1.0 if likely else -3.0) + (self._weights["confidence"] if right else 0.0)
+            scores.append(Scoring(logprob, likely, 1, self.count_tokens(request.context)))
+        return scores
+
+    def train(
+        self,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        start: Start,
+        out_dir: Path,
+        seed: int,
+        progress: TrainProgress | None,
+    ) -> TrainResult:
+        """Change the levels as the script says for this round, which the seed tells (run seed 0)."""
+        self.activate(start.weights)
+        self._note("train", [example.prompt for example in examples], start)
+        effect = self.script[min(seed, len(self.script)) - 1]
+        if effect.crash:
+            raise TrainingCrash("non-finite loss at step 1 of 2; lower the recipe's learning_rate")
+        for skill in {skill_of(example.prompt) for example in examples} - {"even"}:
+            self._weights[skill] += effect.gain * start.rate
+        for skill, loss in effect.loss.items():
+            self._weights[skill] += loss
+        self._weights["confidence"] += effect.confidence
+        carried = json.loads((start.state / "state.json").read_text())["steps"] if start.state else 0
+        self._weights["steps"] = carried + 2
+        for name in (CANDIDATE, LEARNER) if recipe.start == "latest" else (CANDIDATE,):
+            (out_dir / name).mkdir(parents=True)
+            (out_dir / name / ADAPTER_WEIGHTS).write_text(json.dumps(self._weights, sort_keys=True))
+            self._note(f"wrote {name}")
+        if recipe.start == "latest":
+            (out_dir / LEARNER / "state.json").write_text(json.dumps({"steps": carried + 2}))
+        self._name = f"{out_dir.name}/{CANDIDATE}"
+        if progress is not None:
+            progress(1, 2, 1.5)
+        tokens = sum(self.count_tokens(f"{e.prompt} {e.completion}") for e in examples)
+        return TrainResult(tokens, 2, ((1, 1.5), (2, 1.0)), details={"learning_rate": start.rate})
+
+
+TOY_RECIPE = Recipe(name="toy", method="lora", data=Data(mine=16, rows=8, first_rows=12))
+TOY_SETTINGS = Settings(model="fake", domain="toy", guard="toy_guard", recipe="toy", fewshot=2, stop_after=8)
+TOY_TIME = "2024-01-01T00:00:00+00:00"
+
+
+class Clock:
+    """Seconds that pass only when asked: ``tick`` at each look."""
+
+    def __init__(self, tick: float = 0.0) -> None:
+        self.tick = tick
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        self.time += self.tick
+        return self.time
+
+
+def toy_prepared(settings: Settings = TOY_SETTINGS, workbench: FakeWorkbench | None = None) -> Prepared:
+    """The toy's items by role."""
+    guard = toy_guard() if settings.guard else None
+    engine = workbench or FakeWorkbench()
+    return prepare(toy_domain(), guard, engine, None, settings.fewshot, settings.limit)
+
+
+def open_toy(
+    run_dir: Path,
+    workbench: FakeWorkbench,
+    *,
+    settings: Settings = TOY_SETTINGS,
+    recipe: Recipe = TOY_RECIPE,
+    clock: Callable[[], float] | None = None,
+    listener: Listener | None = None,
+    prepared: Prepared | None = None,
+) -> Run:
+    """Open or resume a run of the toy; time stands still unless a clock is given, so equal runs have equal bytes."""
+    return open_run(
+        run_dir,
+        settings,
+        recipe,
+        prepared or toy_prepared(settings, workbench),
+        workbench,
+        {"versions": {"harness": "test"}},
+        clock or Clock(),
+        listener or Silent(),
+        now=lambda: TOY_TIME,
+    )
+
+
+def tree(run_dir: Path) -> dict[str, bytes]:
+    """Every file of a run by its path, but for hidden ones (the lock, what a killed write left)."""
+    files = {path.relative_to(run_dir): path for path in sorted(run_dir.rglob("*")) if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in files.items() if not any(p[0] == "." for p in name.parts)}

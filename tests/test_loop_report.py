@@ -1,0 +1,237 @@
+"""``summary.json`` keeps its schema, and a report can be written at every moment of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_workbench import (
+    BETTER,
+    CRASH,
+    SAME,
+    TOY_RECIPE,
+    TOY_SETTINGS,
+    WORSE,
+    Clock,
+    Effect,
+    FakeWorkbench,
+    open_toy,
+    tree,
+)
+
+from harness.exceptions import InputError
+from harness.loop.iterate import interrupted, iterate
+from harness.loop.run import baseline
+from harness.reporting.load import load_report_data, write_reports
+from harness.storage import read_json, sha256_file
+
+STATUSES = ("running", "finished", "converged", "stopped", "failed")
+DECISIONS = ("promote", "reject", "rollback", "invalid", "crash")
+SCORE = {"value": float, "stderr": float, "n": int, "correct": (int, None)}
+INTERVAL = [float, float]
+ROUND = {
+    "round": int, "recipe": str, "targets": [..., str], "train_rows": int, "train_tokens": int, "dev": (SCORE, None),
+    "decision": str, "certified": (bool, None), "reason": str,
+    "seconds": {"mine": float, "train": float, "evaluate": float, "other": float},
+}  # fmt: skip
+SUMMARY = {
+    "schema": int, "run": str, "status": str, "model": str, "domain": str, "rounds_asked": int, "rounds_done": int,
+    "seconds": float, "baseline": {"dev": SCORE, "dev_fewshot": (SCORE, None)},
+    "champion": {"round": int, "dev": SCORE}, "certified_round": (int, None),
+    "test": (
+        {"model": str, "round": int, "before": SCORE, "before_fewshot": (SCORE, None), "after": SCORE, "delta": float,
+         "ci95": INTERVAL, "p": float},
+        None,
+    ),
+    "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
+    "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
+    "rounds": [..., ROUND],
+}  # fmt: skip
+
+
+def conform(value: Any, shape: Any, path: str = "summary") -> None:
+    """Assert that ``value`` has exactly the keys and types of ``shape``: a tuple is "one of", ``[..., x]`` a list."""
+    if isinstance(shape, tuple):
+        if value is None:
+            assert None in shape, f"{path} is null"
+        else:
+            conform(value, next(option for option in shape if option is not None), path)
+    elif isinstance(shape, dict):
+        assert isinstance(value, dict), path
+        assert sorted(value) == sorted(shape), f"{path}: {sorted(value)}"
+        for key in shape:
+            conform(value[key], shape[key], f"{path}.{key}")
+    elif isinstance(shape, list):
+        assert isinstance(value, list), path
+        if shape[0] is not ...:
+            assert len(value) == len(shape), path
+        for place, item in enumerate(value):
+            conform(item, shape[1] if shape[0] is ... else shape[place], f"{path}[{place}]")
+    elif shape is float:
+        assert isinstance(value, (int, float)), f"{path} is {value!r}"
+        assert not isinstance(value, bool), f"{path} is {value!r}"
+    else:
+        assert type(value) is shape, f"{path} is {value!r}"
+
+
+def check_summary(run_dir: Path) -> dict[str, Any]:
+    """Read ``summary.json`` as a strict reader would: no NaN, the schema, and values that make sense together."""
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is no JSON")
+
+    summary: dict[str, Any] = json.loads((run_dir / "summary.json").read_text(), parse_constant=refuse)
+    conform(summary, SUMMARY)
+    assert summary["schema"] == 1
+    assert summary["status"] in STATUSES
+    assert summary["rounds_done"] == len(summary["rounds"])
+    assert [entry["round"] for entry in summary["rounds"]] == list(range(1, summary["rounds_done"] + 1))
+    assert {entry["decision"] for entry in summary["rounds"]} <= set(DECISIONS)
+    promoted = [entry["round"] for entry in summary["rounds"] if entry["decision"] == "promote"]
+    assert summary["champion"]["round"] == (promoted[-1] if promoted else 0)
+    for score in scores(summary):
+        assert 0 <= score["value"] <= 1
+        assert 0 <= score["stderr"] <= 1
+        assert score["correct"] is None or score["correct"] == round(score["value"] * score["n"])
+    for part in (summary["test"], summary["guard"]):
+        if part is not None:
+            assert part["delta"] == pytest.approx(part["after"]["value"] - part["before"]["value"])
+            assert part["ci95"][0] <= part["delta"] <= part["ci95"][1]
+    failing = sum(row["after"] for row in summary["categories"])
+    assert failing == summary["champion"]["dev"]["n"] - summary["champion"]["dev"]["correct"]
+    return summary
+
+
+def scores(value: Any) -> Sequence[Mapping[str, Any]]:
+    """Every Score object in ``value``."""
+    if isinstance(value, dict):
+        own = [value] if set(value) == set(SCORE) else []
+        return [*own, *(score for item in value.values() for score in scores(item))]
+    return [score for item in value for score in scores(item)] if isinstance(value, list) else []
+
+
+def run_and_check(run_dir: Path, script: Sequence[Effect], rounds: int, **options: Any) -> list[dict[str, Any]]:
+    """Run the loop, writing and checking the report whenever the loop asks for one."""
+    seen: list[dict[str, Any]] = []
+
+    def report() -> None:
+        page = write_reports(run_dir).read_text()
+        seen.append(check_summary(run_dir))
+        assert page.startswith("<!DOCTYPE html>") or page.startswith("<!doctype html>")
+        assert not re.search(r"""(src|href)=["']https?:""", page)
+        assert (run_dir / "summary.md").read_text().strip()
+
+    iterate(open_toy(run_dir, FakeWorkbench(script), **options), rounds, None, report)
+    return seen
+
+
+def test_the_report_is_written_after_each_round_with_every_kind_of_outcome(tmp_path: Path) -> None:
+    script = [BETTER, WORSE, CRASH, SAME, Effect(gain=0.5)]
+    seen = run_and_check(tmp_path / "run", script, 5, clock=Clock(tick=0.25))
+    assert [summary["rounds_done"] for summary in seen] == [0, 1, 2, 3, 4, 5, 5]
+    assert [summary["status"] for summary in seen] == ["running"] * 6 + ["finished"]
+    last = seen[-1]
+    assert [entry["decision"] for entry in last["rounds"]] == ["promote", "reject", "crash", "reject", "promote"]
+    assert last["rounds"][2]["dev"] is None
+    assert last["test"]["round"] == last["champion"]["round"] == 5
+    assert last["test"]["model"] == "champion"
+    assert last["certified_round"] is None
+    assert last["seconds"] > sum(last["rounds"][0]["seconds"].values()) > 0
+    assert (last["run"], last["model"], last["domain"], last["rounds_asked"]) == ("run", "fake", "toy", 5)
+
+
+@pytest.mark.parametrize("script", [[CRASH], [SAME]], ids=["all crash", "all rejected"])
+def test_a_run_without_a_champion_renders_and_compares_the_base_with_itself(
+    tmp_path: Path, script: list[Effect]
+) -> None:
+    last = run_and_check(tmp_path / "run", script, 2)[-1]
+    assert last["champion"]["round"] == 0
+    assert last["champion"]["dev"] == last["baseline"]["dev"]
+    assert last["test"]["before"] == last["test"]["after"]
+    assert (last["test"]["delta"], last["test"]["p"]) == (0, 0.5)
+
+
+def test_a_run_without_guard_and_few_shot_has_null_in_their_place(tmp_path: Path) -> None:
+    settings = replace(TOY_SETTINGS, guard="", fewshot=0)
+    recipe = replace(TOY_RECIPE, data=replace(TOY_RECIPE.data, general=0.0))
+    last = run_and_check(tmp_path / "run", [BETTER], 1, settings=settings, recipe=recipe)[-1]
+    assert last["guard"] is None
+    assert last["baseline"]["dev_fewshot"] is None
+    assert last["test"]["before_fewshot"] is None
+
+
+def test_a_run_that_ended_early_says_why(tmp_path: Path) -> None:
+    last = run_and_check(tmp_path / "run", [Effect(gain=1.0)], 5)[-1]
+    assert last["status"] == "converged"
+    assert "nothing fails on dev any more after round 1" in (tmp_path / "run" / "report" / "index.html").read_text()
+
+
+def test_an_interrupted_run_is_stopped_and_running_again_when_resumed(tmp_path: Path) -> None:
+    run = open_toy(tmp_path / "run", FakeWorkbench([BETTER]))
+    baseline(run)
+    interrupted(run, "interrupted; the same command goes on from here")
+    write_reports(run.run_dir)
+    assert check_summary(run.run_dir)["status"] == "stopped"
+    seen = run_and_check(tmp_path / "run", [BETTER], 1)
+    assert [summary["status"] for summary in seen] == ["running", "running", "finished"]
+
+
+def test_categories_are_counted_before_and_after(tmp_path: Path) -> None:
+    first, *_, last = run_and_check(tmp_path / "run", [Effect(gain=0.5)], 1)
+    assert {row["category"] for row in last["categories"]} == {"empty", "repetitive", "wrong_answer"}
+    assert {row["skill"] for row in last["categories"]} == {"add", "reverse"}
+    assert {row["n"] for row in last["categories"]} == {20}
+    before, after = (sum(row[key] for row in last["categories"]) for key in ("before", "after"))
+    assert before == first["baseline"]["dev"]["n"] - first["baseline"]["dev"]["correct"]
+    assert after < before
+
+
+def test_writing_the_report_changes_nothing_else_and_twice_the_same(tmp_path: Path) -> None:
+    run_and_check(tmp_path / "run", [BETTER, WORSE], 2)
+    before = tree(tmp_path / "run")
+    write_reports(tmp_path / "run")
+    assert tree(tmp_path / "run") == before
+
+
+def test_the_report_shows_what_the_run_directory_holds(tmp_path: Path) -> None:
+    run_and_check(tmp_path / "run", [BETTER, CRASH], 2)
+    data = load_report_data(tmp_path / "run")
+    assert [view.verdict["decision"] for view in data.rounds] == ["promote", "crash"]
+    assert len(data.rounds[0].rows) == data.rounds[0].entry["train_rows"] == 12
+    assert data.test_after is not None
+    assert data.test_before is not None
+    assert data.test_after.score.as_dict() == data.summary["test"]["after"]
+    assert data.stopped == "all 2 rounds done"
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        write_reports(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: not a run directory (no manifest.json)"
+
+
+def test_a_run_without_a_baseline_has_nothing_to_report(tmp_path: Path) -> None:
+    open_toy(tmp_path / "run", FakeWorkbench())
+    with pytest.raises(InputError, match=r"no baseline yet; run 'harness baseline --out "):
+        write_reports(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["baseline/dev/responses.parquet", "rounds/001/verdict.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    run_and_check(tmp_path / "run", [BETTER], 1)
+    (tmp_path / "run" / name).write_bytes(b"{damaged")
+    with pytest.raises(InputError, match=name):
+        write_reports(tmp_path / "run")
+
+
+def test_the_manifest_tells_what_the_run_was_made_of(tmp_path: Path) -> None:
+    run_and_check(tmp_path / "run", [BETTER], 1)
+    manifest = read_json(tmp_path / "run" / "manifest.json")
+    assert sorted(manifest["identity"]) == ["classifiers", "data", "model", "recipe", "settings"]
+    assert manifest["identity"]["data"]["items"]["dev"] == 40
+    assert len(manifest["identity_sha256"]) == len(sha256_file(tmp_path / "run" / "manifest.json"))

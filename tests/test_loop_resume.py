@@ -1,0 +1,210 @@
+"""Killed anywhere, the same command again gives the bytes of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import loop_driver
+import pytest
+from fake_workbench import BETTER, CRASH, SAME, SURER, WORSE, Call, Effect, FakeWorkbench, open_toy, tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.exceptions import EnvironmentFault
+from harness.loop.iterate import iterate
+from harness.loop.ledger import Ledger
+from harness.reporting.load import write_reports
+
+Script = tuple[Effect, ...]
+OUTCOMES = {"better": BETTER, "worse": WORSE, "same": SAME, "surer": SURER, "crash": CRASH}
+
+
+class Killed(BaseException):
+    """Nothing in the harness may catch this."""
+
+
+@contextmanager
+def fsync_as(hook: Callable[[int], None]) -> Iterator[None]:
+    """Call ``hook`` with the number of each fsync instead of waiting for the disk: every durable write passes here."""
+    real, count = os.fsync, 0
+
+    def fsync(_: int) -> None:
+        nonlocal count
+        count += 1
+        hook(count)
+
+    os.fsync = fsync
+    try:
+        yield
+    finally:
+        os.fsync = real
+
+
+def session(run_dir: Path, script: Sequence[Effect], fault: Callable[[Call], None] = lambda _: None) -> FakeWorkbench:
+    """One session of the loop, to its end if nothing stops it."""
+    workbench = FakeWorkbench(script, fault)
+    iterate(open_toy(run_dir, workbench), len(script), None, lambda: None)
+    return workbench
+
+
+@cache
+def undisturbed(script: Script) -> tuple[dict[str, bytes], int]:
+    """Every file of the run, and how many fsyncs it took."""
+    counts: list[int] = []
+    with tempfile.TemporaryDirectory() as folder, fsync_as(counts.append):
+        session(Path(folder) / "run", script)
+        return tree(Path(folder) / "run"), counts[-1]
+
+
+@given(
+    names=st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=1, max_size=3),
+    kills=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3),
+)
+@settings(max_examples=15)
+def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(names: list[str], kills: list[float]) -> None:
+    script = tuple(OUTCOMES[name] for name in names)
+    expected, writes = undisturbed(script)
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = Path(folder) / "run"
+        for kill in kills:
+            fatal = 1 + int(kill * writes)
+
+            def die(number: int, fatal: int = fatal) -> None:
+                if number == fatal:
+                    raise Killed
+
+            try:
+                with fsync_as(die):
+                    session(run_dir, script)
+            except Killed:
+                continue
+        with fsync_as(lambda _: None):
+            session(run_dir, script)
+        assert tree(run_dir) == expected
+
+
+def nth(kind: str, count: int, error: Callable[[], BaseException]) -> Callable[[Call], None]:
+    """A fault at the ``count``-th call of a kind."""
+    seen = 0
+
+    def fault(call: Call) -> None:
+        nonlocal seen
+        if call.kind == kind:
+            seen += 1
+            if seen == count:
+                raise error()
+
+    return fault
+
+
+SCRIPT: Script = (BETTER, SURER, WORSE)
+PHASES = {
+    "baseline, zero-shot": ("generate", 1),
+    "baseline, few-shot": ("generate", 2),
+    "guard": ("loglikelihood", 1),
+    "mine": ("generate", 3),
+    "train": ("train", 2),
+    "candidate written, learner not": ("wrote adapter", 2),
+    "learner written, phase not closed": ("wrote learner", 2),
+    "evaluate": ("generate", 6),
+    "log-likelihood of the champion": ("loglikelihood", 3),
+    "test": ("generate", 11),
+    "final guard": ("loglikelihood", 4),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
+    """What an undisturbed run asks of the model."""
+    return session(tmp_path_factory.mktemp("whole") / "run", SCRIPT).history
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_phase_that_was_broken_off_is_done_again_and_finished_ones_are_not(
+    tmp_path: Path, whole: list[Call], phase: str
+) -> None:
+    expected, _ = undisturbed(SCRIPT)
+    kind, count = PHASES[phase]
+    with fsync_as(lambda _: None):
+        with pytest.raises(KeyboardInterrupt):
+            session(tmp_path / "run", SCRIPT, nth(kind, count, KeyboardInterrupt))
+        second = session(tmp_path / "run", SCRIPT)
+    assert tree(tmp_path / "run") == expected
+    again = [call for call in second.history if call.kind in ("generate", "train")]
+    places = [place for place, call in enumerate(whole) if call.kind == kind]
+    left = [call for call in whole[places[count - 1] :] if call.kind in ("generate", "train")]
+    # What was done before is not asked again; but of a phase of several calls, all of it is.
+    assert [call.texts for call in again][-len(left) :] == [call.texts for call in left]
+    assert len(again) <= len(left) + 1
+
+
+def test_a_fault_of_the_environment_ends_the_session_and_not_the_run(tmp_path: Path) -> None:
+    expected, _ = undisturbed(SCRIPT)
+    with fsync_as(lambda _: None):
+        with pytest.raises(EnvironmentFault, match="out of memory"):
+            session(tmp_path / "run", SCRIPT, nth("train", 2, lambda: EnvironmentFault("out of memory")))
+        session(tmp_path / "run", SCRIPT)
+    assert tree(tmp_path / "run") == expected
+
+
+def kill(run_dir: Path, event: str, count: int) -> int:
+    """The exit status of a driver that dies at an event."""
+    command = [sys.executable, loop_driver.__file__, str(run_dir), event, str(count)]
+    return subprocess.run(command, check=False, capture_output=True, timeout=120).returncode
+
+
+@pytest.mark.parametrize(
+    ("event", "count"),
+    [("fsync", 5), ("generate", 3), ("wrote adapter", 2), ("fsync", 101), ("generate", 6)],
+    ids=["opening", "mining", "half a candidate", "midway", "evaluating"],
+)
+def test_after_a_real_sigkill_the_same_command_ends_the_same(tmp_path: Path, event: str, count: int) -> None:
+    expected, _ = undisturbed(loop_driver.SCRIPT)
+    assert kill(tmp_path / "run", event, count) == -signal.SIGKILL
+    assert tree(tmp_path / "run") != expected
+    session(tmp_path / "run", loop_driver.SCRIPT)
+    assert tree(tmp_path / "run") == expected
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_a_torn_last_ledger_line_is_decided_again_alike(tmp_path: Path) -> None:
+    expected, _ = undisturbed(SCRIPT)
+    run_dir = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        session(run_dir, SCRIPT, nth("train", 2, KeyboardInterrupt))
+    ledger = run_dir / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes()[:-20])
+    session(run_dir, SCRIPT)
+    assert tree(run_dir) == expected
+
+
+def test_a_report_of_a_run_killed_midway_can_be_written_and_harms_nothing(tmp_path: Path) -> None:
+    expected, _ = undisturbed(SCRIPT)
+    run_dir = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        session(run_dir, SCRIPT, nth("train", 2, KeyboardInterrupt))
+    assert "round 1" in write_reports(run_dir).read_text()
+    session(run_dir, SCRIPT)
+    reports = {"summary.json", "summary.md", "report/index.html"}
+    assert {name: data for name, data in tree(run_dir).items() if name not in reports} == expected
+
+
+def test_a_rerun_keeps_the_time_of_what_was_done_before(tmp_path: Path) -> None:
+    def go(fault: Callable[[Call], None], start: float) -> None:
+        clock = iter(range(int(start), 1_000_000))
+        run = open_toy(tmp_path / "run", FakeWorkbench([BETTER], fault), clock=lambda: float(next(clock)))
+        iterate(run, 1, None, lambda: None)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(nth("train", 1, KeyboardInterrupt), 0)
+    go(lambda _: None, 500_000)
+    entries = Ledger(tmp_path / "run" / "ledger.jsonl").of_kind("round")
+    assert all(0 < entries[0].data["seconds"][phase] < 1000 for phase in ("mine", "train", "evaluate", "other"))
