@@ -26,6 +26,7 @@ from harness.models.session import ADAPTER_WEIGHTS
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainProgress, TrainResult
 from harness.training.recipe import Data, Recipe
 
+
 def threshold(text: str) -> float:
     """Level above which the scripted model answers ``text`` right, 0 to 1: the same in every process."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors.contract import ErrorLabel, ErrorRecord
@@ -69,6 +69,7 @@ def test_a_lone_surrogate_becomes_its_escape(tmp_path: Path) -> None:
 
 
 @given(text=st.text(), number=st.floats(0, 1))
+@settings(max_examples=25)
 def test_any_text_and_score_is_read_back(tmp_path_factory: pytest.TempPathFactory, text: str, number: float) -> None:
     folder = tmp_path_factory.getbasetemp() / "any"
     saved = Evaluation("dev", (replace(result(0, number, text), doc={"input": text}),), (record(0),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ def rounds(items: list[Item], size: int, count: int, seed: int = 0) -> list[list
 def test_every_item_is_mined_once_before_any_is_mined_again() -> None:
     items = pool(a=50, b=30)
     samples = rounds(items, 10, 16)
-    first, second = sum(samples[:8], []), sum(samples[8:], [])
+    first, second = (list(chain.from_iterable(part)) for part in (samples[:8], samples[8:]))
     assert sorted(first) == sorted(second) == sorted(ids(items))
 
 

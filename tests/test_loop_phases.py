@@ -51,7 +51,9 @@ def test_the_manifest_names_every_file_with_its_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("x"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
-def test_an_unfinished_phase_leaves_no_manifest_and_runs_again_from_nothing(tmp_path: Path, fault: BaseException) -> None:
+def test_an_unfinished_phase_leaves_no_manifest_and_runs_again_from_nothing(
+    tmp_path: Path, fault: BaseException
+) -> None:
     with pytest.raises(type(fault)):
         run(tmp_path, Body(tmp_path, fault))
     assert not marker(tmp_path, "make").exists()

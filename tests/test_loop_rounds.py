@@ -35,7 +35,9 @@ from harness.training.contract import Start
 from harness.training.recipe import Data
 
 
-def play(run_dir: Path, script: Sequence[Effect], rounds: int | None = None, **options: Any) -> tuple[Run, FakeWorkbench]:
+def play(
+    run_dir: Path, script: Sequence[Effect], rounds: int | None = None, **options: Any
+) -> tuple[Run, FakeWorkbench]:
     """A run after its baseline and ``rounds`` rounds (as many as the script has)."""
     workbench = options.pop("workbench", None) or FakeWorkbench(script)
     run = open_toy(run_dir, workbench, **options)
@@ -132,7 +134,7 @@ def test_what_the_last_candidate_broke_is_mined_with_the_learner_and_trained_nex
 
 def test_what_was_broken_is_forgotten_when_the_learner_returns_to_the_champion(tmp_path: Path) -> None:
     recipe = replace(TOY_RECIPE, patience=1)
-    run, workbench = play(tmp_path / "run", [BETTER, WORSE, SAME], recipe=recipe)
+    run, _ = play(tmp_path / "run", [BETTER, WORSE, SAME], recipe=recipe)
     assert run.ledger.of_kind("round")[1].data["broken"]
     assert not [row for row in rows(run, 3) if row["origin"] == "broken"]
     assert read_json(run.round_dir(3) / "mine.done.json")["result"]["by_learner"] == 0

@@ -85,6 +85,16 @@ def environment() -> dict[str, Any]:
     }
 
 
+def peak_memory() -> int:
+    """Bytes of memory that this process has held at most; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -118,7 +128,9 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
             prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
-        yield open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
+        run = open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
+        run.peak_memory = peak_memory
+        yield run
 
 
 def _as_begun(run_dir: Path, recipe: Recipe) -> Recipe:

@@ -86,21 +86,33 @@ class Domain:
         return items
 
     def context(self, item: Item, chat_template: ChatTemplate | None, fewshot: int = 0) -> str:
-        """The whole prompt of ``item`` as the model gets it, rendered by lm-eval."""
+        """The whole prompt of ``item`` as the model gets it, rendered by lm-eval.
+
+        Raises:
+            InputError: the task cannot render it, e.g. has fewer than ``fewshot`` examples.
+        """
         task = self.tasks[item.task].task
         if fewshot:
             # lm-eval draws examples from an unseeded generator unless its own evaluator seeds it.
             task.set_fewshot_seed(int(item.item_id[:8], 16))
-        return str(
-            task.fewshot_context(
-                dict(item.doc),
-                num_fewshot=fewshot,
-                apply_chat_template=chat_template is not None,
-                fewshot_as_multiturn=chat_template is not None,
-                chat_template=chat_template,
-                gen_prefix=task.doc_to_prefix(dict(item.doc)),
+        try:
+            return str(
+                task.fewshot_context(
+                    dict(item.doc),
+                    num_fewshot=fewshot,
+                    apply_chat_template=chat_template is not None,
+                    fewshot_as_multiturn=chat_template is not None,
+                    chat_template=chat_template,
+                    gen_prefix=task.doc_to_prefix(dict(item.doc)),
+                )
             )
-        )
+        except HarnessError:
+            raise
+        except Exception as error:  # a task's own code may raise anything
+            raise InputError(
+                f"task '{item.task}', item {item.item_id}: cannot be rendered with {fewshot} few-shot examples: "
+                f"{type(error).__name__}: {error}; correct the task or ask for fewer examples"
+            ) from error
 
     def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
         """The gold answer as it continues `context`: after the task's delimiter where lm-eval puts one."""

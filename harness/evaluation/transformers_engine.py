@@ -103,7 +103,8 @@ class TransformersEngine:
         """Log-probabilities, in the order of ``requests``.
 
         Context and continuation are split as lm-eval does (its ``TemplateLM._encode_pair``): trailing spaces of the
-        context move to the continuation, and the pair is tokenised as one text.
+        context move to the continuation, and the pair is tokenised as one text. An empty context becomes the
+        tokenizer's first (or else last) token, so that the first token of the continuation has a probability too.
 
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
@@ -115,6 +116,10 @@ class TransformersEngine:
             if trailing:
                 context, continuation = context[:-trailing], context[-trailing:] + continuation
             whole, head = self._encode(context + continuation), self._encode(context)
+            if not head:
+                bos = self.tokenizer.bos_token_id
+                head = [self.tokenizer.eos_token_id if bos is None else bos]
+                whole = whole if whole[:1] == head else head + whole
             rows.append(_Row(index, whole, request.group, answer=max(1, len(whole) - len(head))))
         return self._run(rows, self._score_batch, progress)
 

@@ -96,6 +96,7 @@ def run_round(run: Run) -> Entry:
             "reason": verdict.reason,
             "champion": number if verdict.decision == "promote" else state.champion,
             "seconds": seconds,
+            "peak_memory_bytes": run.peak_memory(),
             "learner": trained.get("learner", {}),
             "adapter_sha256": trained.get("adapter_sha256"),
             "losses": trained.get("losses", []),

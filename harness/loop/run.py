@@ -47,6 +47,7 @@ class Run:
         run_dir: its folder.
         clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
         versions: of the libraries that answers depend on; part of every evaluation's details.
+        peak_memory: bytes that the process has held at most, 0 where that is not known.
     """
 
     run_dir: Path
@@ -61,6 +62,7 @@ class Run:
     classifiers: tuple[Classifier, ...] = field(default_factory=load_classifiers)
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    peak_memory: Callable[[], int] = lambda: 0
 
     @property
     def state(self) -> LoopState:
@@ -309,6 +311,7 @@ def final_evaluation(run: Run) -> None:
                 "p": paired.midp,
             },
             "guard": _guard(*compared["guard"]) if guard else None,
+            "peak_memory_bytes": run.peak_memory(),
             "seconds": seconds,
         },
         run.now(),

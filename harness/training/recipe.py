@@ -47,7 +47,7 @@ class Optimiser:
             mean, the learner goes on from the last weights (Polyak and Juditsky 1992).
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     warmup: float = 0.1
     weight_decay: float = 0.0
@@ -71,9 +71,9 @@ class Data:
         targets: most cells that a round aims at.
     """
 
-    mine: int = 96
-    rows: int = 64
-    first_rows: int = 160
+    mine: int = 120
+    rows: int = 96
+    first_rows: int = 192
     replay: float = 0.25
     general: float = 0.1
     select: Literal["failing", "uniform"] = "failing"

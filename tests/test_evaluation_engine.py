@@ -1,0 +1,293 @@
+"""The engine against what it stands in for: ``generate`` token by token, a plain forward pass, lm-eval's own model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import make_tiny_model
+
+from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
+from harness.evaluation.transformers_engine import TransformersEngine, shared_prefix
+from harness.exceptions import EnvironmentFault
+from harness.models.loading import LoadedModel, load, plan
+from harness.models.reference import resolve
+
+SHARED = "Which queue should this message go to: billing, delivery, returns or repairs? "
+PROMPTS = (
+    "Hello",
+    "Return the customer's request as JSON with the keys name, product and order_id; use null where nothing is said.",
+    SHARED + "My kettle is broken.",
+    SHARED + "The parcel has not arrived and the tracking page shows nothing new. " * 3,
+    SHARED + "?",
+    "x y z",
+    "What is the capital of France?",
+)
+TOKENS = 12
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    folder = make_tiny_model(tmp_path_factory.mktemp("tiny"))
+    reference = resolve(str(folder))
+    return load(reference, plan(reference, "lora", "cpu"), progress=False)
+
+
+def engine(loaded: LoadedModel, batch_size: int = 16, **options: Any) -> TransformersEngine:
+    return TransformersEngine(loaded.model, loaded.tokenizer, batch_size, **options)
+
+
+def reference_tokens(loaded: LoadedModel, prompt: str, new: int = TOKENS) -> list[int]:
+    """What ``generate`` adds to one prompt alone."""
+    ids = torch.tensor([loaded.tokenizer.encode(prompt, add_special_tokens=False)])
+    with torch.inference_mode():
+        out = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new)
+    return [int(token) for token in out[0, ids.shape[1] :]]
+
+
+def decode(loaded: LoadedModel, tokens: Sequence[int]) -> str:
+    return str(loaded.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+
+def requests(group: str = "", until: tuple[str, ...] = (), new: int = TOKENS) -> list[GenerationRequest]:
+    return [GenerationRequest(prompt, until, new, group) for prompt in PROMPTS]
+
+
+@pytest.fixture(scope="module")
+def expected(loaded: LoadedModel) -> list[list[int]]:
+    return [reference_tokens(loaded, prompt) for prompt in PROMPTS]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+@pytest.mark.parametrize("group", ["", "each its own"])
+def test_answers_are_those_of_generate_for_prompts_of_any_length(
+    loaded: LoadedModel, expected: list[list[int]], batch_size: int, group: str
+) -> None:
+    asked = [
+        GenerationRequest(prompt, (), TOKENS, f"{place}" if group else "") for place, prompt in enumerate(PROMPTS)
+    ]
+    answers = engine(loaded, batch_size).generate(asked, None)
+    assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
+    assert {(answer.finish_reason, answer.new_tokens) for answer in answers} == {("length", TOKENS)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 16])
+def test_a_shared_beginning_changes_no_answer(loaded: LoadedModel, expected: list[list[int]], batch_size: int) -> None:
+    chosen = [place for place, prompt in enumerate(PROMPTS) if prompt.startswith(SHARED)]
+    encoded = [loaded.tokenizer.encode(PROMPTS[place], add_special_tokens=False) for place in chosen]
+    assert shared_prefix(encoded) >= 8  # long enough that the engine computes it once
+    answers = engine(loaded, batch_size).generate([requests("skill")[place] for place in chosen], None)
+    assert [answer.text for answer in answers] == [decode(loaded, expected[place]) for place in chosen]
+
+
+def test_the_same_prompt_many_times_has_the_same_answer(loaded: LoadedModel, expected: list[list[int]]) -> None:
+    answers = engine(loaded, 4).generate([requests()[3]] * 6, None)
+    assert {answer.text for answer in answers} == {decode(loaded, expected[3])}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_rows_that_end_early_leave_the_batch_and_the_others_go_on_unchanged(
+    loaded: LoadedModel, expected: list[list[int]], batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = expected[0][3]  # a token that the model really produces ends an answer now
+    monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", [2, ends])
+    answers = engine(loaded, batch_size).generate(requests(), None)
+    stopped = 0
+    for answer, tokens in zip(answers, expected, strict=True):
+        cut = tokens.index(ends) if ends in tokens else None
+        if cut is None:
+            assert answer.finish_reason == "length"
+            assert answer.text == decode(loaded, tokens)
+        else:
+            stopped += 1
+            assert (answer.finish_reason, answer.new_tokens) == ("stop", cut + 1)
+            assert answer.text == decode(loaded, tokens[:cut])
+    assert 0 < stopped < len(PROMPTS)
+
+
+def test_an_answer_ends_before_the_first_stop_string(loaded: LoadedModel, expected: list[list[int]]) -> None:
+    whole = decode(loaded, expected[1])
+    first, later = whole[4:6], whole[8:10]
+    (answer,) = engine(loaded).generate([GenerationRequest(PROMPTS[1], (later, first), TOKENS)], None)
+    assert answer.text == whole[: min(whole.index(first), whole.index(later))]
+    assert answer.finish_reason == "stop"
+    assert answer.new_tokens < TOKENS
+
+
+def test_a_stop_string_that_never_comes_stops_nothing(loaded: LoadedModel, expected: list[list[int]]) -> None:
+    answers = engine(loaded).generate(requests(until=("never in any answer", "")), None)
+    assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_an_answer_at_its_limit_says_so(loaded: LoadedModel, expected: list[list[int]], limit: int) -> None:
+    answers = engine(loaded).generate(requests(new=limit), None)
+    assert [answer.text for answer in answers] == [decode(loaded, tokens[:limit]) for tokens in expected]
+    assert {(answer.finish_reason, answer.new_tokens) for answer in answers} == {("length", limit)}
+
+
+def test_limits_may_differ_within_a_batch(loaded: LoadedModel, expected: list[list[int]]) -> None:
+    asked = [GenerationRequest(prompt, (), 1 + place) for place, prompt in enumerate(PROMPTS)]
+    answers = engine(loaded).generate(asked, None)
+    assert [answer.text for answer in answers] == [
+        decode(loaded, tokens[: 1 + place]) for place, tokens in enumerate(expected)
+    ]
+
+
+def test_prompt_tokens_are_counted(loaded: LoadedModel) -> None:
+    counter = engine(loaded)
+    answers = counter.generate(requests(new=1), None)
+    assert [answer.prompt_tokens for answer in answers] == [counter.count_tokens(prompt) for prompt in PROMPTS]
+    assert counter.context_length == 1024
+
+
+def test_progress_reaches_the_number_of_requests(loaded: LoadedModel) -> None:
+    seen: list[tuple[int, int]] = []
+    engine(loaded, 3).generate(requests(new=1), lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert seen[-1] == (len(PROMPTS), len(PROMPTS))
+
+
+def test_nothing_asked_is_nothing_answered(loaded: LoadedModel) -> None:
+    assert engine(loaded).generate([], None) == []
+    assert engine(loaded).loglikelihood([], None) == []
+
+
+PAIRS = (
+    ("What is the capital of France?", " Paris"),
+    ("What is the capital of France? ", "Paris"),
+    (SHARED + "My kettle is broken.", " repairs"),
+    (SHARED + "My kettle is broken.", " billing, delivery, returns or repairs"),
+    (SHARED + "?", " x"),
+    ("a", "b"),
+    ("", "Hello, my order"),
+)
+
+
+def plain(loaded: LoadedModel, context: str, continuation: str) -> tuple[float, bool]:
+    """Log-probability of a continuation by one forward pass over the pair alone."""
+    trailing = len(context) - len(context.rstrip())
+    head = context[: len(context) - trailing]
+    whole = loaded.tokenizer.encode(context + continuation, add_special_tokens=False)
+    cut = len(loaded.tokenizer.encode(head, add_special_tokens=False))
+    if not cut:
+        whole, cut = [loaded.tokenizer.bos_token_id, *whole], 1
+    with torch.inference_mode():
+        logits = loaded.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+    picked = [logits[place - 1, whole[place]] for place in range(cut, len(whole))]
+    best = [int(logits[place - 1].argmax()) for place in range(cut, len(whole))]
+    return float(sum(picked)), best == whole[cut:]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_log_likelihoods_are_those_of_a_plain_forward_pass(
+    loaded: LoadedModel, batch_size: int, grouped: bool
+) -> None:
+    asked = [ScoringRequest(*pair, group=pair[0][:20] if grouped else str(n)) for n, pair in enumerate(PAIRS)]
+    scores = engine(loaded, batch_size).loglikelihood(asked, None)
+    for score, pair in zip(scores, PAIRS, strict=True):
+        logprob, greedy = plain(loaded, *pair)
+        assert score.logprob == pytest.approx(logprob, abs=1e-4)
+        assert score.is_greedy == greedy
+
+
+def test_the_greedy_answer_is_known_as_such(loaded: LoadedModel, expected: list[list[int]]) -> None:
+    context = loaded.tokenizer.encode(PROMPTS[1], add_special_tokens=False)
+    for count in range(1, 6):  # a split of text that tokenises back into the same tokens
+        answer = decode(loaded, expected[1][:count])
+        if loaded.tokenizer.encode(PROMPTS[1] + answer, add_special_tokens=False) == context + expected[1][:count]:
+            (score,) = engine(loaded).loglikelihood([ScoringRequest(PROMPTS[1], answer)], None)
+            assert score.is_greedy
+            assert (score.tokens, score.context_tokens) == (count, len(context))
+            return
+    pytest.fail("no answer of the tiny model tokenises back into itself")
+
+
+def test_log_likelihoods_are_those_of_lm_eval(loaded: LoadedModel) -> None:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    theirs = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=3, device="cpu")
+    instances = [Instance("loglikelihood", {}, pair, place) for place, pair in enumerate(PAIRS)]
+    ours = engine(loaded).loglikelihood([ScoringRequest(*pair) for pair in PAIRS], None)
+    for score, (logprob, greedy) in zip(ours, theirs.loglikelihood(instances, disable_tqdm=True), strict=True):
+        assert score.logprob == pytest.approx(logprob, abs=1e-4)
+        assert score.is_greedy == greedy
+
+
+class Hungry:
+    """The model, but a batch of more than ``rows`` does not fit."""
+
+    def __init__(self, model: Any, rows: int, error: BaseException | None = None) -> None:
+        self.model, self.rows = model, rows
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def __call__(self, input_ids: torch.Tensor, **options: Any) -> Any:
+        if len(input_ids) > self.rows:
+            raise self.error
+        return self.model(input_ids=input_ids, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")],
+    ids=["device", "python", "torch on the CPU"],
+)
+def test_when_memory_runs_out_the_batch_is_halved_until_it_fits_and_answers_are_unchanged(
+    loaded: LoadedModel, expected: list[list[int]], error: BaseException | None
+) -> None:
+    notices: list[str] = []
+    hungry = TransformersEngine(Hungry(loaded.model, 2, error), loaded.tokenizer, 16, notices.append)
+    answers = hungry.generate(requests(), None)
+    assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
+    assert hungry.batch_size == 2
+    assert notices == [f"out of memory: evaluation batch halved to {size}" for size in (8, 4, 2)]
+
+
+def test_scores_are_unchanged_by_a_halved_batch(loaded: LoadedModel) -> None:
+    asked = [ScoringRequest(*pair) for pair in PAIRS]
+    hungry = TransformersEngine(Hungry(loaded.model, 1), loaded.tokenizer, 4)
+    for halved, whole in zip(hungry.loglikelihood(asked, None), engine(loaded).loglikelihood(asked, None), strict=True):
+        assert halved.logprob == pytest.approx(whole.logprob, abs=1e-4)
+
+
+def test_not_even_one_item_fits(loaded: LoadedModel) -> None:
+    hungry = TransformersEngine(Hungry(loaded.model, 0), loaded.tokenizer, 2)
+    with pytest.raises(EnvironmentFault) as caught:
+        hungry.generate(requests(), None)
+    assert str(caught.value) == (
+        "out of memory with one item at a time; use a smaller model, qlora or shorter items"
+    )
+
+
+def test_another_failure_of_the_model_is_not_taken_for_lack_of_memory(loaded: LoadedModel) -> None:
+    broken = TransformersEngine(Hungry(loaded.model, 0, RuntimeError("shapes do not match")), loaded.tokenizer, 2)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        broken.generate(requests(), None)
+    assert broken.batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [([[1, 2, 3], [1, 2, 4]], 2), ([[1, 2], [1, 2]], 1), ([[1, 2, 3], [1, 2]], 1), ([[1], [2]], 0), ([[5]], 0)],
+)
+def test_a_shared_beginning_leaves_every_row_a_token(rows: list[list[int]], count: int) -> None:
+    assert shared_prefix(rows) == count
+
+
+@pytest.mark.parametrize("architecture", ["mistral", "qwen2"])
+def test_other_architectures_answer_alike(tmp_path: Path, architecture: Any) -> None:
+    reference = resolve(str(make_tiny_model(tmp_path / "model", architecture)))
+    other = load(reference, plan(reference, "lora", "cpu"), progress=False)
+    answers = engine(other, 3).generate(requests("skill"), None)
+    assert answers == [
+        Generation(decode(other, tokens), "length", len(other.tokenizer.encode(prompt)), TOKENS)
+        for prompt, tokens in ((prompt, reference_tokens(other, prompt)) for prompt in PROMPTS)
+    ]
