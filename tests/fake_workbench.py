@@ -24,7 +24,7 @@ from harness.loop.prepare import Prepared, prepare
 from harness.loop.run import Run, open_run
 from harness.models.session import ADAPTER_WEIGHTS
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainProgress, TrainResult
-from harness.training.recipe import Data, Recipe
+from harness.training.recipe import Data, Optimiser, Recipe
 
 
 def threshold(text: str) -> float:
@@ -178,7 +178,16 @@ class FakeWorkbench:
         return TrainResult(tokens, 2, ((1, 1.5), (2, 1.0)), details={"learning_rate": start.rate})
 
 
-TOY_RECIPE = Recipe(name="toy", method="lora", data=Data(mine=16, rows=8, first_rows=12))
+# Every field that decides something is set here: the defaults are tuned, and no test of the loop may hang on them.
+TOY_RECIPE = Recipe(
+    name="toy",
+    method="lora",
+    start="latest",
+    patience=3,
+    cooling=0.5,
+    optimiser=Optimiser(learning_rate=4e-4),
+    data=Data(mine=16, rows=8, first_rows=12, replay=0.25, general=0.1, select="failing", targets=4),
+)
 TOY_SETTINGS = Settings(model="fake", domain="toy", guard="toy_guard", recipe="toy", fewshot=2, stop_after=8)
 TOY_TIME = "2024-01-01T00:00:00+00:00"
 

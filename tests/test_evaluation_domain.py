@@ -190,7 +190,7 @@ def test_malformed_task_yaml_is_refused_at_its_line_although_lm_eval_passes_over
             "do_sample: true; the loop compares greedy answers, set do_sample: false",
         ),
         ("toy_add.yaml", "utils.load", "utils.lode", "cannot be loaded: "),
-        ("add_test.jsonl", '"input"', "input", "cannot be loaded: JSONDecodeError"),
+        ("add_test.jsonl", '"input"', "input", "add_test.jsonl:1: not valid JSON: "),
     ],
     ids=["field", "output type", "sampling", "function", "data"],
 )

@@ -66,9 +66,7 @@ def expected(loaded: LoadedModel) -> list[list[int]]:
 def test_answers_are_those_of_generate_for_prompts_of_any_length(
     loaded: LoadedModel, expected: list[list[int]], batch_size: int, group: str
 ) -> None:
-    asked = [
-        GenerationRequest(prompt, (), TOKENS, f"{place}" if group else "") for place, prompt in enumerate(PROMPTS)
-    ]
+    asked = [GenerationRequest(prompt, (), TOKENS, f"{place}" if group else "") for place, prompt in enumerate(PROMPTS)]
     answers = engine(loaded, batch_size).generate(asked, None)
     assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
     assert {(answer.finish_reason, answer.new_tokens) for answer in answers} == {("length", TOKENS)}
@@ -89,10 +87,11 @@ def test_the_same_prompt_many_times_has_the_same_answer(loaded: LoadedModel, exp
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
+@pytest.mark.parametrize("first", [0, 1, 3], ids=["a short row", "a row in between", "the longest row"])
 def test_rows_that_end_early_leave_the_batch_and_the_others_go_on_unchanged(
-    loaded: LoadedModel, expected: list[list[int]], batch_size: int, monkeypatch: pytest.MonkeyPatch
+    loaded: LoadedModel, expected: list[list[int]], batch_size: int, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ends = expected[0][3]  # a token that the model really produces ends an answer now
+    ends = expected[first][3]  # a token that the model really produces ends an answer now
     monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", [2, ends])
     answers = engine(loaded, batch_size).generate(requests(), None)
     stopped = 0
@@ -184,9 +183,7 @@ def plain(loaded: LoadedModel, context: str, continuation: str) -> tuple[float, 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_log_likelihoods_are_those_of_a_plain_forward_pass(
-    loaded: LoadedModel, batch_size: int, grouped: bool
-) -> None:
+def test_log_likelihoods_are_those_of_a_plain_forward_pass(loaded: LoadedModel, batch_size: int, grouped: bool) -> None:
     asked = [ScoringRequest(*pair, group=pair[0][:20] if grouped else str(n)) for n, pair in enumerate(PAIRS)]
     scores = engine(loaded, batch_size).loglikelihood(asked, None)
     for score, pair in zip(scores, PAIRS, strict=True):
@@ -262,9 +259,7 @@ def test_not_even_one_item_fits(loaded: LoadedModel) -> None:
     hungry = TransformersEngine(Hungry(loaded.model, 0), loaded.tokenizer, 2)
     with pytest.raises(EnvironmentFault) as caught:
         hungry.generate(requests(), None)
-    assert str(caught.value) == (
-        "out of memory with one item at a time; use a smaller model, qlora or shorter items"
-    )
+    assert str(caught.value) == ("out of memory with one item at a time; use a smaller model, qlora or shorter items")
 
 
 def test_another_failure_of_the_model_is_not_taken_for_lack_of_memory(loaded: LoadedModel) -> None:

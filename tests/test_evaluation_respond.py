@@ -73,9 +73,7 @@ def test_a_request_has_the_tasks_own_stops_limit_and_group() -> None:
     engine = Engine()
     item = domain.items("test", "test")[0]
     respond(domain, [item], engine, None, fewshot=1)
-    assert engine.generations == [
-        GenerationRequest("What is 0 + 0? 0\n\nWhat is 2000 + 5?", ("\n",), 16, "toy_add")
-    ]
+    assert engine.generations == [GenerationRequest("What is 0 + 0? 0\n\nWhat is 2000 + 5?", ("\n",), 16, "toy_add")]
 
 
 def test_of_choices_the_likeliest_ending_is_the_response() -> None:
@@ -126,9 +124,7 @@ def with_results(metrics: Callable[[dict[str, Any], list[Any]], Any]) -> tuple[D
     return domain, domain.items("test", "test")[:1]
 
 
-@pytest.mark.parametrize(
-    ("value", "correct"), [(1, 1.0), (True, 1.0), (0.25, 0.25), (7.0, 1.0), (-1, 0.0)], ids=str
-)
+@pytest.mark.parametrize(("value", "correct"), [(1, 1.0), (True, 1.0), (0.25, 0.25), (7.0, 1.0), (-1, 0.0)], ids=str)
 def test_the_first_metric_is_what_counts_from_nought_to_one(value: float, correct: float) -> None:
     domain, items = with_results(lambda doc, results: {"err": 1, "exact_match": value, "text": "x", "pair": (1, 2)})
     (result,) = respond(domain, items, Engine(), None)

@@ -81,7 +81,8 @@ def test_the_lock_is_freed_when_the_work_fails(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_environment_fault(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentFault, match=r"cannot write .*file/run: Not a directory"), run_lock(
-        tmp_path / "file" / "run"
+    with (
+        pytest.raises(EnvironmentFault, match=r"cannot write .*file/run: Not a directory"),
+        run_lock(tmp_path / "file" / "run"),
     ):
         pass

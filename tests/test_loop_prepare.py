@@ -146,9 +146,7 @@ def test_few_shot_examples_count_towards_the_length(domain: Domain) -> None:
     with pytest.raises(InputError) as caught:
         done(domain, fewshot=30)
     assert str(caught.value).startswith("every dev item is longer than the model's 64 tokens (the first has ")
-    assert str(caught.value).endswith(
-        "use a model with a longer context, shorter items or fewer few-shot examples"
-    )
+    assert str(caught.value).endswith("use a model with a longer context, shorter items or fewer few-shot examples")
 
 
 @pytest.mark.parametrize("name", ["dev", "test"])

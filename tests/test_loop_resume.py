@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.exceptions import EnvironmentFault
+from harness.loop import iterate as iterating
 from harness.loop.iterate import iterate
 from harness.loop.ledger import Ledger
+from harness.loop.run import Run
 from harness.reporting.load import write_reports
 
 Script = tuple[Effect, ...]
@@ -173,6 +175,27 @@ def test_after_a_real_sigkill_the_same_command_ends_the_same(tmp_path: Path, eve
     session(tmp_path / "run", loop_driver.SCRIPT)
     assert tree(tmp_path / "run") == expected
     assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_a_kill_between_recording_and_pruning_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (BETTER, WORSE, SAME)
+    expected, _ = undisturbed(script)
+    real = iterating.prune
+
+    def prune(run: Run) -> None:
+        if run.state.done == len(script):
+            raise Killed
+        real(run)
+
+    monkeypatch.setattr(iterating, "prune", prune)
+    with pytest.raises(Killed):
+        session(tmp_path / "run", script)
+    assert (tmp_path / "run" / "rounds" / "002" / "learner").exists()
+    monkeypatch.undo()
+    session(tmp_path / "run", script)
+    assert tree(tmp_path / "run") == expected
 
 
 def test_a_torn_last_ledger_line_is_decided_again_alike(tmp_path: Path) -> None:

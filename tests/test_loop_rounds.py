@@ -32,7 +32,6 @@ from harness.loop.run import Run, baseline
 from harness.models.session import weights_hash
 from harness.storage import read_json, read_jsonl
 from harness.training.contract import Start
-from harness.training.recipe import Data
 
 
 def play(
@@ -102,7 +101,7 @@ def test_after_patience_rejections_the_learner_returns_to_the_champion_cooler(tm
     learner = run.round_dir(1) / "learner"
     assert starts(workbench)[4] == Start(learner, learner, 0.5)
     entry = run.ledger.of_kind("round")[4].data["learner"]
-    assert entry == {"start": "latest", "from_round": 1, "rate": 1.5e-4, "replay": 0.35}
+    assert entry == {"start": "latest", "from_round": 1, "rate": 2e-4, "replay": 0.35}
 
 
 def test_with_no_champion_yet_the_learner_returns_to_fresh_weights(tmp_path: Path) -> None:
@@ -111,7 +110,9 @@ def test_with_no_champion_yet_the_learner_returns_to_fresh_weights(tmp_path: Pat
 
 
 def test_a_return_brings_more_replay(tmp_path: Path) -> None:
-    recipe = replace(TOY_RECIPE, patience=1, data=Data(mine=40, rows=20, first_rows=20, replay=0.2, general=0.0))
+    recipe = replace(
+        TOY_RECIPE, patience=1, data=replace(TOY_RECIPE.data, mine=40, rows=20, first_rows=20, replay=0.2, general=0.0)
+    )
     run, _ = play(tmp_path / "run", [SAME, SAME, SAME], recipe=recipe)
     shares = [sum(row["origin"] == "replay" for row in rows(run, number)) / 20 for number in (1, 2, 3)]
     assert shares == [0.2, 0.3, 0.4]
@@ -188,7 +189,7 @@ def test_start_base_trains_afresh_on_the_rows_of_all_rounds(tmp_path: Path) -> N
 
 
 def test_a_uniform_round_asks_nothing_of_the_model_to_choose_its_rows(tmp_path: Path) -> None:
-    recipe = replace(TOY_RECIPE, data=Data(mine=16, rows=8, first_rows=12, select="uniform"))
+    recipe = replace(TOY_RECIPE, data=replace(TOY_RECIPE.data, select="uniform"))
     run, workbench = play(tmp_path / "run", [BETTER], recipe=recipe)
     pool = {item.prompt for item in run.prepared.pool}
     assert not [call for call in workbench.asked() if pool & set(call.texts)]

@@ -57,18 +57,16 @@ metric_list:
     higher_is_better: true
 """
 TOY_UTILS = """\
-import json
 from pathlib import Path
+
+from harness.storage import read_jsonl
 
 
 def load(skill, **_):
     from datasets import Dataset
 
-    found = {}
-    for path in sorted(Path(__file__).parent.glob(f"{skill}_*.jsonl")):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        found[path.stem.rpartition("_")[2]] = Dataset.from_list(rows)
-    return found
+    files = sorted(Path(__file__).parent.glob(f"{skill}_*.jsonl"))
+    return {path.stem.rpartition("_")[2]: Dataset.from_list(read_jsonl(path)) for path in files}
 
 
 def process_results(doc, results):

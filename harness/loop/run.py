@@ -337,12 +337,13 @@ def _before_and_after(
 
 def _guard(before: Evaluation, after: Evaluation) -> dict[str, Any]:
     paired = pair(before.correctness(), after.correctness(), before.clusters())
-    discordant = (paired.fixed + paired.broken) / paired.n
+    # Where no item flipped, that one might have is the least that can be assumed.
+    discordant = max(1, paired.fixed + paired.broken) / paired.n
     return {
         "before": before.score.as_dict(),
         "after": after.score.as_dict(),
         "delta": paired.delta,
         "ci95": list(paired.ci95),
-        "mde": minimum_detectable_effect(paired.n, discordant) if discordant else 0.0,
+        "mde": minimum_detectable_effect(paired.n, discordant),
         "p_worse": paired.midp_worse,
     }
