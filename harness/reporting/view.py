@@ -163,7 +163,8 @@ def _scores(data: ReportData) -> tuple[ScoreLine, ...]:
     summary = data.summary
     test, guard = summary.get("test") or {}, summary.get("guard") or {}
     champion = summary["champion"]
-    rows = [ScoreLine("untouched model", summary["baseline"]["dev"], test.get("before"), guard.get("before"))]
+    guard_before = guard.get("before") or (data.guard_before.score.as_dict() if data.guard_before else None)
+    rows = [ScoreLine("untouched model", summary["baseline"]["dev"], test.get("before"), guard_before)]
     fewshot = summary["baseline"].get("dev_fewshot")
     if fewshot is not None or test.get("before_fewshot") is not None:
         rows.append(ScoreLine("untouched model, few-shot", fewshot, test.get("before_fewshot"), None))
