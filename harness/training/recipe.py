@@ -43,18 +43,22 @@ class Optimiser:
         max_grad_norm: gradients are clipped to this norm.
         epochs: passes over a round's rows.
         batch_size: rows a step.
+        weigh: what counts alike in the loss: ``row`` (each row's mean over its answer) or ``token``. By token an answer
+            of 40 tokens weighs as much as thirteen of three, and short answers are hardly learned beside long ones.
         average: decay of the running mean of the weights over steps (0 keeps the last weights): the candidate is the
-            mean, the learner goes on from the last weights (Polyak and Juditsky 1992).
+            mean, the learner goes on from the last weights (Polyak and Juditsky 1992). The mean is carried from round
+            to round with the learner, since what one round's few steps teach of a skill swings.
     """
 
     learning_rate: float = 1e-3
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: float = 0.1
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     epochs: float = 1.0
-    batch_size: int = 8
-    average: float = 0.0
+    batch_size: int = 16
+    weigh: Literal["row", "token"] = "row"
+    average: float = 0.9
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 OPTIMISER_STATE = "optimizer.safetensors"
+MEAN_WEIGHTS = "mean.safetensors"
 MICRO_BATCH = 4
 """Rows run at a time; a step adds up the gradients of several such batches.
 
@@ -127,7 +128,6 @@ class SftTrainer:
         """Run the optimiser over ``pairs`` in their order and write the learner's state."""
         import torch
         from datasets import Dataset
-        from trl import SFTTrainer
 
         options, session = recipe.optimiser, self.session
         session.activate(start.weights)
@@ -146,12 +146,13 @@ class SftTrainer:
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: _rate_factor(step, steps, warm, options.schedule)
         )
-        result = _Steps([], None)
+        carried = _load_mean(parameters, start.state) if options.average and start.state is not None else None
+        result = _Steps([], carried)
         dataset = Dataset.from_dict({"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]})
         start_weights = {name: p.detach().clone() for name, p in parameters.items()}
         session.model.train()
         with tempfile.TemporaryDirectory(prefix="harness-train-") as scratch, _unwrapped(session.model, session.base):
-            trainer = SFTTrainer(
+            trainer = _trainer_class(options.weigh, min(options.batch_size, len(pairs)))(
                 model=session.model,
                 args=self._arguments(options, steps, seed, scratch),
                 train_dataset=dataset,
@@ -170,6 +171,8 @@ class SftTrainer:
         if recipe.start == "latest":
             session.save(out_dir / LEARNER)
             _save_state(optimizer, parameters, out_dir / LEARNER)
+            if result.mean is not None:
+                save_tensors(out_dir / LEARNER / MEAN_WEIGHTS, result.mean)
         return result
 
     def _accumulation(self, batch_size: int) -> int:
@@ -207,6 +210,29 @@ class SftTrainer:
             # One process trains on one device; with more visible, the trainer would wrap the model in DataParallel.
             arguments._n_gpu = min(1, arguments.n_gpu)
         return arguments
+
+
+def _trainer_class(weigh: str, rows_a_step: int) -> Any:
+    """trl's trainer, or one whose loss is the mean over rows of each row's mean over its answer tokens."""
+    from trl import SFTTrainer
+
+    if weigh == "token":
+        return SFTTrainer
+
+    class RowWeighted(SFTTrainer):
+        loss_is_scaled_for_ga = True  # by `rows_a_step`
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+            # (rows, tokens), zero where the label is ignored
+            per_row = -outputs.log_probs.sum(-1) / outputs.label_mask.sum(-1).clamp(min=1)
+            # Micro-batches of one step add up, so each is divided by the rows of the whole step.
+            loss = per_row.sum() / rows_a_step
+            return (loss, outputs) if return_outputs else loss
+
+    return RowWeighted
 
 
 @dataclass
@@ -254,6 +280,8 @@ def _watch(
     """A trainer callback that keeps losses and the mean of the weights, and stops at a non-finite loss."""
     from transformers.trainer_callback import TrainerCallback
 
+    carried = result.mean is not None
+
     class Watch(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not average:
@@ -262,7 +290,7 @@ def _watch(
                 result.mean = {name: p.detach().clone() for name, p in parameters.items()}
                 return
             # The decay grows with the steps taken, so that the first ones are not over-weighted.
-            decay = min(average, state.global_step / (state.global_step + 9))
+            decay = average if carried else min(average, state.global_step / (state.global_step + 9))
             for name, parameter in parameters.items():
                 result.mean[name].lerp_(parameter.detach(), 1 - decay)
 
@@ -320,6 +348,17 @@ def _save_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> Non
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{name}|{key}"] = value.detach().cpu().contiguous().reshape(-1) if value.ndim == 0 else value.cpu()
     save_tensors(folder / OPTIMISER_STATE, tensors)
+
+
+def _load_mean(parameters: dict[str, Any], folder: Path) -> dict[str, torch.Tensor] | None:
+    """The running mean that the learner carries from round to round; ``None`` where it has none yet."""
+    from safetensors.torch import load_file
+
+    path = folder / MEAN_WEIGHTS
+    if not path.is_file():
+        return None
+    device = next(iter(parameters.values())).device
+    return {name: tensor.to(device) for name, tensor in load_file(path).items()}
 
 
 def _load_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> None:

@@ -14,8 +14,11 @@ from __future__ import annotations
 # What a variant leaves unsaid is null; for `wants` the variant is the value.
 NULLS = {"anonymous", "staff", "no_order", "rival_order", "phone_only", "no_model", "no_serial", "rival_serial", "advice"}
 
-# The variants that take most care, and so come up twice as often.
-FREQUENT = {"self", "behalf", "older", "corrected", "two", "switched", "spare"}
+# The thing told and nothing beside it.
+PLAIN = {"self", "one"}
+
+# Of the others, those that take most care, and so come up twice as often.
+FREQUENT = {"behalf", "older", "corrected", "two", "switched", "spare"}
 
 PHRASES: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
 
