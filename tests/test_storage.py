@@ -255,13 +255,6 @@ def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(error: BaseEx
 # -- small things every message is made of
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_finite_refuses_what_json_cannot_carry(value: float) -> None:
-    assert storage.finite(0.25) == 0.25
-    with pytest.raises(ValueError, match="finite"):
-        storage.finite(value)
-
-
 def test_a_place_is_path_and_line() -> None:
     assert at("a.yaml", 3) == "a.yaml:3"
     assert at(Path("a.yaml")) == "a.yaml"

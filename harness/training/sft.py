@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 OPTIMISER_STATE = "optimizer.safetensors"
-MEAN_WEIGHTS = "mean.safetensors"
+MEAN_WEIGHTS, AVERAGED_STEPS = "mean.safetensors", "averaged_steps"
 MICRO_BATCH = 4
 """Rows run at a time; a step adds up the gradients of several such batches.
 
@@ -146,8 +146,9 @@ class SftTrainer:
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: _rate_factor(step, steps, warm, options.schedule)
         )
-        carried = _load_mean(parameters, start.state) if options.average and start.state is not None else None
-        result = _Steps([], carried)
+        result = _Steps([], None)
+        if options.average and start.state is not None:
+            _load_mean(result, parameters, start.state)
         dataset = Dataset.from_dict({"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]})
         start_weights = {name: p.detach().clone() for name, p in parameters.items()}
         session.model.train()
@@ -172,7 +173,8 @@ class SftTrainer:
             session.save(out_dir / LEARNER)
             _save_state(optimizer, parameters, out_dir / LEARNER)
             if result.mean is not None:
-                save_tensors(out_dir / LEARNER / MEAN_WEIGHTS, result.mean)
+                count = torch.tensor([result.averaged])
+                save_tensors(out_dir / LEARNER / MEAN_WEIGHTS, {**result.mean, AVERAGED_STEPS: count})
         return result
 
     def _accumulation(self, batch_size: int) -> int:
@@ -220,7 +222,8 @@ def _trainer_class(weigh: str, rows_a_step: int) -> Any:
         return SFTTrainer
 
     class RowWeighted(SFTTrainer):
-        loss_is_scaled_for_ga = True  # by `rows_a_step`
+        # By `rows_a_step`; the base class only has a place for it.
+        loss_is_scaled_for_ga = True  # type: ignore[assignment]
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -237,10 +240,14 @@ def _trainer_class(weigh: str, rows_a_step: int) -> Any:
 
 @dataclass
 class _Steps:
-    """What the optimiser's steps left: losses by step, and the running mean of the weights where asked for."""
+    """What the optimiser's steps left: losses by step, and the running mean of the weights where asked for.
+
+    ``averaged`` counts the steps in the mean, those of earlier rounds included.
+    """
 
     losses: list[tuple[int, float]]
     mean: dict[str, torch.Tensor] | None
+    averaged: int = 0
 
 
 def arrange(lengths: Sequence[int], micro_batch: int, epochs: float, seed: int) -> list[int]:
@@ -280,17 +287,16 @@ def _watch(
     """A trainer callback that keeps losses and the mean of the weights, and stops at a non-finite loss."""
     from transformers.trainer_callback import TrainerCallback
 
-    carried = result.mean is not None
-
     class Watch(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not average:
                 return
+            result.averaged += 1
             if result.mean is None:
                 result.mean = {name: p.detach().clone() for name, p in parameters.items()}
                 return
             # The decay grows with the steps taken, so that the first ones are not over-weighted.
-            decay = average if carried else min(average, state.global_step / (state.global_step + 9))
+            decay = min(average, result.averaged / (result.averaged + 9))
             for name, parameter in parameters.items():
                 result.mean[name].lerp_(parameter.detach(), 1 - decay)
 
@@ -350,15 +356,16 @@ def _save_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> Non
     save_tensors(folder / OPTIMISER_STATE, tensors)
 
 
-def _load_mean(parameters: dict[str, Any], folder: Path) -> dict[str, torch.Tensor] | None:
-    """The running mean that the learner carries from round to round; ``None`` where it has none yet."""
+def _load_mean(result: _Steps, parameters: dict[str, Any], folder: Path) -> None:
+    """Take up the running mean that the learner carries from round to round, where it has one."""
     from safetensors.torch import load_file
 
     path = folder / MEAN_WEIGHTS
-    if not path.is_file():
-        return None
-    device = next(iter(parameters.values())).device
-    return {name: tensor.to(device) for name, tensor in load_file(path).items()}
+    if path.is_file():
+        tensors = load_file(path)
+        result.averaged = int(tensors.pop(AVERAGED_STEPS))
+        device = next(iter(parameters.values())).device
+        result.mean = {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def _load_state(optimizer: Any, parameters: dict[str, Any], folder: Path) -> None:
