@@ -37,7 +37,7 @@ MEAN_WEIGHTS, AVERAGED_STEPS = "mean.safetensors", "averaged_steps"
 MICRO_BATCH = 4
 """Rows run at a time; a step adds up the gradients of several such batches.
 
-Four rows of 200 tokens are about where a CPU's matrix products are at their best; eight take 3 GB more.
+On a CPU, four rows of the 135M model were as fast as eight and took 3 GB less (docs/log.md).
 """
 _IGNORED = -100  # label of a position that bears no loss
 
