@@ -27,7 +27,7 @@ class Settings:
         seed: of mining, training and row order.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``; empty chooses.
         fewshot: solved examples of the few-shot arm; 0 leaves the arm out.
-        batch_size: items evaluated together; part of the measurement.
+        batch_size: most items decoded together; part of the measurement, though answers change in ties alone.
         stop_after: rounds in a row without a promotion after which a run ends.
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
@@ -40,7 +40,7 @@ class Settings:
     seed: int = 0
     device: str = ""
     fewshot: int = 4
-    batch_size: int = 16
+    batch_size: int = 64
     stop_after: int = 8
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)

@@ -11,6 +11,7 @@ import torch
 from tiny import make_tiny_model
 
 from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
+from harness.evaluation.pooled_engine import PooledEngine
 from harness.evaluation.transformers_engine import TransformersEngine, shared_prefix
 from harness.exceptions import EnvironmentFault
 from harness.models.loading import LoadedModel, load, plan
@@ -36,8 +37,27 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load(reference, plan(reference, "lora", "cpu"), progress=False)
 
 
-def engine(loaded: LoadedModel, batch_size: int = 16, **options: Any) -> TransformersEngine:
-    return TransformersEngine(loaded.model, loaded.tokenizer, batch_size, **options)
+AnyEngine = PooledEngine | TransformersEngine
+
+
+@pytest.fixture(scope="module", params=[PooledEngine, TransformersEngine], ids=["pooled", "plain"])
+def kind(request: pytest.FixtureRequest) -> type[AnyEngine]:
+    return request.param  # type: ignore[no-any-return]
+
+
+class Make:
+    """Makes the engine under test."""
+
+    def __init__(self, kind: type[AnyEngine]) -> None:
+        self.kind = kind
+
+    def __call__(self, loaded: LoadedModel, batch_size: int = 16, **options: Any) -> AnyEngine:
+        return self.kind(loaded.model, loaded.tokenizer, batch_size, **options)
+
+
+@pytest.fixture(scope="module")
+def engine(kind: type[AnyEngine]) -> Make:
+    return Make(kind)
 
 
 def reference_tokens(loaded: LoadedModel, prompt: str, new: int = TOKENS) -> list[int]:
@@ -64,7 +84,7 @@ def expected(loaded: LoadedModel) -> list[list[int]]:
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 @pytest.mark.parametrize("group", ["", "each its own"])
 def test_answers_are_those_of_generate_for_prompts_of_any_length(
-    loaded: LoadedModel, expected: list[list[int]], batch_size: int, group: str
+    engine: Make, loaded: LoadedModel, expected: list[list[int]], batch_size: int, group: str
 ) -> None:
     asked = [GenerationRequest(prompt, (), TOKENS, f"{place}" if group else "") for place, prompt in enumerate(PROMPTS)]
     answers = engine(loaded, batch_size).generate(asked, None)
@@ -73,7 +93,9 @@ def test_answers_are_those_of_generate_for_prompts_of_any_length(
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
-def test_a_shared_beginning_changes_no_answer(loaded: LoadedModel, expected: list[list[int]], batch_size: int) -> None:
+def test_a_shared_beginning_changes_no_answer(
+    engine: Make, loaded: LoadedModel, expected: list[list[int]], batch_size: int
+) -> None:
     chosen = [place for place, prompt in enumerate(PROMPTS) if prompt.startswith(SHARED)]
     encoded = [loaded.tokenizer.encode(PROMPTS[place], add_special_tokens=False) for place in chosen]
     assert shared_prefix(encoded) >= 8  # long enough that the engine computes it once
@@ -81,7 +103,9 @@ def test_a_shared_beginning_changes_no_answer(loaded: LoadedModel, expected: lis
     assert [answer.text for answer in answers] == [decode(loaded, expected[place]) for place in chosen]
 
 
-def test_the_same_prompt_many_times_has_the_same_answer(loaded: LoadedModel, expected: list[list[int]]) -> None:
+def test_the_same_prompt_many_times_has_the_same_answer(
+    engine: Make, loaded: LoadedModel, expected: list[list[int]]
+) -> None:
     answers = engine(loaded, 4).generate([requests()[3]] * 6, None)
     assert {answer.text for answer in answers} == {decode(loaded, expected[3])}
 
@@ -89,7 +113,12 @@ def test_the_same_prompt_many_times_has_the_same_answer(loaded: LoadedModel, exp
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 @pytest.mark.parametrize("first", [0, 1, 3], ids=["a short row", "a row in between", "the longest row"])
 def test_rows_that_end_early_leave_the_batch_and_the_others_go_on_unchanged(
-    loaded: LoadedModel, expected: list[list[int]], batch_size: int, first: int, monkeypatch: pytest.MonkeyPatch
+    engine: Make,
+    loaded: LoadedModel,
+    expected: list[list[int]],
+    batch_size: int,
+    first: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends = expected[first][3]  # a token that the model really produces ends an answer now
     monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", [2, ends])
@@ -107,7 +136,9 @@ def test_rows_that_end_early_leave_the_batch_and_the_others_go_on_unchanged(
     assert 0 < stopped < len(PROMPTS)
 
 
-def test_an_answer_ends_before_the_first_stop_string(loaded: LoadedModel, expected: list[list[int]]) -> None:
+def test_an_answer_ends_before_the_first_stop_string(
+    engine: Make, loaded: LoadedModel, expected: list[list[int]]
+) -> None:
     whole = decode(loaded, expected[1])
     first, later = whole[4:6], whole[8:10]
     (answer,) = engine(loaded).generate([GenerationRequest(PROMPTS[1], (later, first), TOKENS)], None)
@@ -116,19 +147,23 @@ def test_an_answer_ends_before_the_first_stop_string(loaded: LoadedModel, expect
     assert answer.new_tokens < TOKENS
 
 
-def test_a_stop_string_that_never_comes_stops_nothing(loaded: LoadedModel, expected: list[list[int]]) -> None:
+def test_a_stop_string_that_never_comes_stops_nothing(
+    engine: Make, loaded: LoadedModel, expected: list[list[int]]
+) -> None:
     answers = engine(loaded).generate(requests(until=("never in any answer", "")), None)
     assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_an_answer_at_its_limit_says_so(loaded: LoadedModel, expected: list[list[int]], limit: int) -> None:
+def test_an_answer_at_its_limit_says_so(
+    engine: Make, loaded: LoadedModel, expected: list[list[int]], limit: int
+) -> None:
     answers = engine(loaded).generate(requests(new=limit), None)
     assert [answer.text for answer in answers] == [decode(loaded, tokens[:limit]) for tokens in expected]
     assert {(answer.finish_reason, answer.new_tokens) for answer in answers} == {("length", limit)}
 
 
-def test_limits_may_differ_within_a_batch(loaded: LoadedModel, expected: list[list[int]]) -> None:
+def test_limits_may_differ_within_a_batch(engine: Make, loaded: LoadedModel, expected: list[list[int]]) -> None:
     asked = [GenerationRequest(prompt, (), 1 + place) for place, prompt in enumerate(PROMPTS)]
     answers = engine(loaded).generate(asked, None)
     assert [answer.text for answer in answers] == [
@@ -136,21 +171,21 @@ def test_limits_may_differ_within_a_batch(loaded: LoadedModel, expected: list[li
     ]
 
 
-def test_prompt_tokens_are_counted(loaded: LoadedModel) -> None:
+def test_prompt_tokens_are_counted(engine: Make, loaded: LoadedModel) -> None:
     counter = engine(loaded)
     answers = counter.generate(requests(new=1), None)
     assert [answer.prompt_tokens for answer in answers] == [counter.count_tokens(prompt) for prompt in PROMPTS]
     assert counter.context_length == 1024
 
 
-def test_progress_reaches_the_number_of_requests(loaded: LoadedModel) -> None:
+def test_progress_reaches_the_number_of_requests(engine: Make, loaded: LoadedModel) -> None:
     seen: list[tuple[int, int]] = []
     engine(loaded, 3).generate(requests(new=1), lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1] == (len(PROMPTS), len(PROMPTS))
 
 
-def test_nothing_asked_is_nothing_answered(loaded: LoadedModel) -> None:
+def test_nothing_asked_is_nothing_answered(engine: Make, loaded: LoadedModel) -> None:
     assert engine(loaded).generate([], None) == []
     assert engine(loaded).loglikelihood([], None) == []
 
@@ -183,7 +218,9 @@ def plain(loaded: LoadedModel, context: str, continuation: str) -> tuple[float, 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_log_likelihoods_are_those_of_a_plain_forward_pass(loaded: LoadedModel, batch_size: int, grouped: bool) -> None:
+def test_log_likelihoods_are_those_of_a_plain_forward_pass(
+    engine: Make, loaded: LoadedModel, batch_size: int, grouped: bool
+) -> None:
     asked = [ScoringRequest(*pair, group=pair[0][:20] if grouped else str(n)) for n, pair in enumerate(PAIRS)]
     scores = engine(loaded, batch_size).loglikelihood(asked, None)
     for score, pair in zip(scores, PAIRS, strict=True):
@@ -192,7 +229,7 @@ def test_log_likelihoods_are_those_of_a_plain_forward_pass(loaded: LoadedModel, 
         assert score.is_greedy == greedy
 
 
-def test_the_greedy_answer_is_known_as_such(loaded: LoadedModel, expected: list[list[int]]) -> None:
+def test_the_greedy_answer_is_known_as_such(engine: Make, loaded: LoadedModel, expected: list[list[int]]) -> None:
     context = loaded.tokenizer.encode(PROMPTS[1], add_special_tokens=False)
     for count in range(1, 6):  # a split of text that tokenises back into the same tokens
         answer = decode(loaded, expected[1][:count])
@@ -204,7 +241,7 @@ def test_the_greedy_answer_is_known_as_such(loaded: LoadedModel, expected: list[
     pytest.fail("no answer of the tiny model tokenises back into itself")
 
 
-def test_log_likelihoods_are_those_of_lm_eval(loaded: LoadedModel) -> None:
+def test_log_likelihoods_are_those_of_lm_eval(engine: Make, loaded: LoadedModel) -> None:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
@@ -248,7 +285,7 @@ def test_when_memory_runs_out_the_batch_is_halved_until_it_fits_and_answers_are_
     assert notices == [f"out of memory: evaluation batch halved to {size}" for size in (8, 4, 2)]
 
 
-def test_scores_are_unchanged_by_a_halved_batch(loaded: LoadedModel) -> None:
+def test_scores_are_unchanged_by_a_halved_batch(engine: Make, loaded: LoadedModel) -> None:
     asked = [ScoringRequest(*pair) for pair in PAIRS]
     hungry = TransformersEngine(Hungry(loaded.model, 1), loaded.tokenizer, 4)
     for halved, whole in zip(hungry.loglikelihood(asked, None), engine(loaded).loglikelihood(asked, None), strict=True):
@@ -278,7 +315,7 @@ def test_a_shared_beginning_leaves_every_row_a_token(rows: list[list[int]], coun
 
 
 @pytest.mark.parametrize("architecture", ["mistral", "qwen2"])
-def test_other_architectures_answer_alike(tmp_path: Path, architecture: Any) -> None:
+def test_other_architectures_answer_alike(engine: Make, tmp_path: Path, architecture: Any) -> None:
     reference = resolve(str(make_tiny_model(tmp_path / "model", architecture)))
     other = load(reference, plan(reference, "lora", "cpu"), progress=False)
     answers = engine(other, 3).generate(requests("skill"), None)

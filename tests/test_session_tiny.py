@@ -257,7 +257,7 @@ def test_examples_that_do_not_fit_are_left_out_and_told(
     long = Example("word " * 60, "x")
     result = trainer.train([EXAMPLES[0], long, EXAMPLES[1], long], RECIPE, Start(), tmp_path, 1, None)
     assert result.skipped == (1, 3)
-    lengths = [len(trainer.tokenise(example)[0]) for example in EXAMPLES[:2]]
+    lengths = [len(trainer.tokenise(0, example).tokens) for example in EXAMPLES[:2]]
     assert result.tokens == sum(lengths)
     with pytest.raises(TrainingCrash, match="no training row fits the model's context"):
         trainer.train([long], RECIPE, Start(), tmp_path / "none", 1, None)
@@ -265,11 +265,10 @@ def test_examples_that_do_not_fit_are_left_out_and_told(
 
 def test_loss_is_on_the_answer_and_its_end_alone(loaded: LoadedModel, session: ModelSession) -> None:
     trainer = SftTrainer(session, loaded.tokenizer, 1024)
-    ids, labels = trainer.tokenise(Example("What is 1? ", "It is 7."))
-    learned = [label for label in labels if label != -100]
-    assert loaded.tokenizer.decode(learned) == f"It is 7.{loaded.tokenizer.eos_token}"
-    assert ids[-len(learned) :] == learned
-    assert loaded.tokenizer.decode(ids[: -len(learned)]) == "What is 1? "
+    row = trainer.tokenise(3, Example("What is 1? ", "It is 7."))
+    assert row.index == 3
+    assert loaded.tokenizer.decode(row.tokens[row.shareable :]) == f"It is 7.{loaded.tokenizer.eos_token}"
+    assert loaded.tokenizer.decode(row.tokens[: row.shareable]) == "What is 1? "
 
 
 def test_progress_is_told_after_each_step(train: Round, tmp_path: Path) -> None:

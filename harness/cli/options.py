@@ -20,7 +20,7 @@ _RUN_OPTIONS = (
     click.option("--seed", type=int, help="Seed of mining and training [default: 0]."),
     click.option("--device", help="cpu, cuda, cuda:N or mps [default: the best there is]."),
     click.option("--fewshot", type=int, help="Solved examples of the few-shot arm; 0 leaves it out [default: 4]."),
-    click.option("--batch-size", type=int, help="Items evaluated together [default: 16]."),
+    click.option("--batch-size", type=int, help="Items evaluated together [default: 64]."),
     click.option("--limit", type=int, help="Most items of dev, test and guard each, for a trial run."),
     click.option("--json", "as_json", is_flag=True, help="Print summary.json at the end, and nothing else."),
 )

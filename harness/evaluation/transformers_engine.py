@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.exceptions import EnvironmentFault, is_out_of_memory
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 _Result = TypeVar("_Result")
+PLAIN_ROWS = 16
+"""Rows decoded together at most where memory is not the limit: larger batches were slower on a CPU."""
 _MIN_SHARED = 8  # a shorter common beginning is not worth a forward pass of its own
 
 
@@ -40,20 +43,6 @@ def shared_prefix(rows: Sequence[list[int]]) -> int:
     return count
 
 
-def encode_prompt(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a prompt, special tokens as lm-eval's HFLM adds them.
-
-    The tokenizer's own (a BOS, for models that have one), unless the chat template has already written it.
-    """
-    begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
-    return list(tokenizer.encode(text, add_special_tokens=not begun))
-
-
-def context_length(config: Any) -> int:
-    """Longest sequence in tokens that a model's configuration allows; a very large number where it does not say."""
-    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
-
-
 class TransformersEngine:
     """An `Engine` over one model and tokenizer.
 
@@ -71,22 +60,18 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.on_notice = on_notice
-        config_eos = getattr(model.generation_config, "eos_token_id", None)
-        eos = config_eos if isinstance(config_eos, list) else [config_eos]
-        self._eos = {token for token in [*eos, tokenizer.eos_token_id] if token is not None}
-        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(self._eos), 0)
+        self._decoder = Decoder(model, tokenizer)
+        ends = sorted(self._decoder.ends)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0)
 
     @property
     def context_length(self) -> int:
         """Longest prompt plus answer in tokens."""
         return context_length(self.model.config)
 
-    def _encode(self, text: str) -> list[int]:
-        return encode_prompt(self.tokenizer, text)
-
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` as a prompt."""
-        return len(self._encode(text))
+        return len(encode_prompt(self.tokenizer, text))
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
         """Greedy answers, in the order of ``requests``.
@@ -94,33 +79,24 @@ class TransformersEngine:
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
-        rows = [_Row(index, self._encode(request.prompt), request.group) for index, request in enumerate(requests)]
+        rows = [
+            _Row(index, encode_prompt(self.tokenizer, request.prompt), request.group)
+            for index, request in enumerate(requests)
+        ]
         return self._run(
             rows, lambda batch, shared, prefix: self._generate_batch(batch, shared, prefix, requests), progress
         )
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
-        """Log-probabilities, in the order of ``requests``.
-
-        Context and continuation are split as lm-eval does (its ``TemplateLM._encode_pair``): trailing spaces of the
-        context move to the continuation, and the pair is tokenised as one text. An empty context becomes the
-        tokenizer's first (or else last) token, so that the first token of the continuation has a probability too.
+        """Log-probabilities, in the order of ``requests``; split as `encode_pair` does.
 
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
         rows = []
         for index, request in enumerate(requests):
-            context, continuation = request.context, request.continuation
-            trailing = len(context) - len(context.rstrip())
-            if trailing:
-                context, continuation = context[:-trailing], context[-trailing:] + continuation
-            whole, head = self._encode(context + continuation), self._encode(context)
-            if not head:
-                bos = self.tokenizer.bos_token_id
-                head = [self.tokenizer.eos_token_id if bos is None else bos]
-                whole = whole if whole[:1] == head else head + whole
-            rows.append(_Row(index, whole, request.group, answer=max(1, len(whole) - len(head))))
+            whole, answer = encode_pair(self.tokenizer, request.context, request.continuation)
+            rows.append(_Row(index, whole, request.group, answer=answer))
         return self._run(rows, self._score_batch, progress)
 
     def _run(
@@ -230,7 +206,8 @@ class TransformersEngine:
             keep = []
             for place, (row, token) in enumerate(zip(alive, chosen.tolist(), strict=True)):
                 new[row].append(token)
-                finished = self._finished(new[row], requests[rows[row].index])
+                request = requests[rows[row].index]
+                finished = self._decoder.finished(new[row], request.until, request.max_new_tokens)
                 if finished is None:
                     keep.append(place)
                 else:
@@ -252,27 +229,6 @@ class TransformersEngine:
                 use_cache=True,
             ).logits
         return [done[row] for row in range(len(rows))]
-
-    def _finished(self, tokens: list[int], request: GenerationRequest) -> tuple[str, Any] | None:
-        """The answer and its finish reason, or ``None`` while it goes on."""
-        if tokens[-1] in self._eos:
-            return self._cut(self._decode(tokens[:-1]), request.until)[0], "stop"
-        full = len(tokens) >= request.max_new_tokens
-        if request.until or full:
-            text, stopped = self._cut(self._decode(tokens), request.until)
-            if stopped:
-                return text, "stop"
-            if full:
-                return text, "length"
-        return None
-
-    def _decode(self, tokens: list[int]) -> str:
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-    @staticmethod
-    def _cut(text: str, until: Sequence[str]) -> tuple[str, bool]:
-        places = [place for place in (text.find(stop) for stop in until if stop) if place >= 0]
-        return (text[: min(places)], True) if places else (text, False)
 
     def _score_batch(self, rows: list[_Row], shared: int, prefix: Any) -> list[Scoring]:
         import torch

@@ -9,9 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.decoding import context_length
 from harness.evaluation.domain import ChatTemplate
 from harness.evaluation.engine import Engine
-from harness.evaluation.transformers_engine import TransformersEngine, context_length
+from harness.evaluation.pooled_attention import answers_alike
+from harness.evaluation.pooled_engine import CHUNK, PooledEngine
+from harness.evaluation.transformers_engine import PLAIN_ROWS, TransformersEngine
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -37,9 +40,12 @@ class LocalWorkbench:
         self._method = loaded.policy.method or "lora"
         self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
         self._on_notice = on_notice
-        self._batch_size = batch_size
+        self._batch_size, self._chunk = batch_size, CHUNK
+        self._pooled = answers_alike(loaded.model)
+        if not self._pooled:
+            on_notice("this architecture is evaluated and trained in plain batches: slower, the same answers")
         length = context_length(loaded.model.config)
-        self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice)
+        self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice, self._pooled)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -67,11 +73,21 @@ class LocalWorkbench:
 
     @contextmanager
     def asking(self) -> Iterator[Engine]:
-        """The engine over the active weights; a batch that memory halved stays halved."""
+        """The engine over the active weights; what memory halved stays halved."""
         with self._session.evaluating() as model:
-            engine = TransformersEngine(model, self._loaded.tokenizer, self._batch_size, self._on_notice)
-            yield engine
-            self._batch_size = engine.batch_size
+            tokenizer = self._loaded.tokenizer
+            if not self._pooled:
+                plain = TransformersEngine(model, tokenizer, min(self._batch_size, PLAIN_ROWS), self._on_notice)
+                try:
+                    yield plain
+                finally:
+                    self._batch_size = plain.batch_size
+                return
+            pooled = PooledEngine(model, tokenizer, self._batch_size, self._chunk, self._on_notice)
+            try:
+                yield pooled
+            finally:
+                self._batch_size, self._chunk = pooled.batch_size, pooled.chunk
 
     def train(
         self,

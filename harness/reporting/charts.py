@@ -130,6 +130,7 @@ def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | No
             parts.append(_text(across(index), height - bottom + 17, str(point.round), "tick", "middle"))
     parts.append(_text((left + width - right) / 2, height - 5, "round (0 is the untouched model)", "tick", "middle"))
 
+    named_line: list[str] = []  # drawn after the lines, so that its halo keeps them off
     if fewshot is not None:
         y = up(fewshot)
         parts.append(_line(left, y, width - right, y, "fewshot"))
@@ -137,12 +138,13 @@ def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | No
         named = [up(point.high) - 8 for point in points if point.round == champion and point.value is not None]
         # Above its line or below it, whichever is farther from the champion's label: the two must not run together.
         place = max((y - 6, y + 15), key=lambda at: min((abs(at - other) for other in named), default=0))
-        parts.append(_text(left + 5, place, f"{words} {100 * fewshot:.1f}%", "note halo"))
+        named_line.append(_text(left + 5, place, f"{words} {100 * fewshot:.1f}%", "note halo"))
     steps = f"M{_n(across(0))} {_n(up(points[0].champion))}"
     for index, point in enumerate(points[1:], start=1):
         steps += f"H{_n(across(index))}V{_n(up(point.champion))}"
     steps += f"H{_n(width - right)}"
     parts.append(f'<path d="{steps}" class="champion"/>')
+    parts += named_line
 
     cap = min(5.0, gap / 4)
     for index, point in enumerate(points):

@@ -75,11 +75,11 @@ class Data:
         targets: most cells that a round aims at.
     """
 
-    mine: int = 120
-    rows: int = 96
-    first_rows: int = 192
-    replay: float = 0.25
-    general: float = 0.1
+    mine: int = 224
+    rows: int = 224
+    first_rows: int = 224
+    replay: float = 0.2
+    general: float = 0.15
     select: Literal["failing", "uniform"] = "failing"
     targets: int = 4
 

@@ -7,7 +7,6 @@ optimiser's state carried from round to round, a running mean of the weights, an
 from __future__ import annotations
 
 import math
-import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.evaluation.transformers_engine import encode_prompt
+from harness.evaluation.decoding import encode_prompt
+from harness.evaluation.prefix import Row
 from harness.exceptions import EnvironmentFault, is_out_of_memory
 from harness.models.session import ModelSession, save_tensors
 from harness.training.contract import (
@@ -28,18 +28,16 @@ from harness.training.contract import (
     TrainResult,
 )
 from harness.training.recipe import Optimiser, Recipe
+from harness.training.steps import Piece, arrange, pieces
 
 if TYPE_CHECKING:
     import torch
 
 OPTIMISER_STATE = "optimizer.safetensors"
 MEAN_WEIGHTS, AVERAGED_STEPS = "mean.safetensors", "averaged_steps"
-MICRO_BATCH = 4
-"""Rows run at a time; a step adds up the gradients of several such batches.
-
-On a CPU, four rows of the 135M model were as fast as eight and took 3 GB less (docs/log.md).
-"""
-_IGNORED = -100  # label of a position that bears no loss
+PIECE_TOKENS = 512
+"""Tokens run at a time; a step adds up the gradients of several such pieces."""
+_LEAST_TOKENS = 64
 
 
 class SftTrainer:
@@ -49,7 +47,8 @@ class SftTrainer:
         session: the model in memory; its active weights are replaced by the candidate's.
         tokenizer: tokenizer of the model.
         context_length: examples with more tokens are left out, and said.
-        on_notice: told in one line when memory forced fewer rows at a time.
+        on_notice: told in one line when memory forced fewer tokens at a time.
+        packed: rows of a step share what they begin with; for models that `answers_alike` accepts.
     """
 
     def __init__(
@@ -58,19 +57,21 @@ class SftTrainer:
         tokenizer: Any,
         context_length: int,
         on_notice: Callable[[str], None] = lambda _: None,
+        packed: bool = True,
     ) -> None:
+        self.packed = packed
         self.session = session
         self.tokenizer = tokenizer
         self.context_length = context_length
         self.on_notice = on_notice
-        self.micro_batch = MICRO_BATCH
+        self.piece_tokens = PIECE_TOKENS
 
-    def tokenise(self, example: Example) -> tuple[list[int], list[int]]:
-        """``(input_ids, labels)``, both of shape (t,); labels are -100 on the prompt, the end token is learned."""
+    def tokenise(self, index: int, example: Example) -> Row:
+        """The example's tokens; what lies behind ``shareable`` is learned, the end token included."""
         prompt = encode_prompt(self.tokenizer, example.prompt)
         answer = list(self.tokenizer.encode(example.completion, add_special_tokens=False))
-        answer.append(self.tokenizer.eos_token_id)
-        return prompt + answer, [_IGNORED] * len(prompt) + answer
+        tokens = (*prompt, *answer, self.tokenizer.eos_token_id)
+        return Row(index, tokens, max(1, len(prompt)))  # nothing stands before a first token to learn it from
 
     def train(
         self,
@@ -81,51 +82,53 @@ class SftTrainer:
         seed: int,
         progress: TrainProgress | None,
     ) -> TrainResult:
-        """Train on ``examples``; see `Trainer`. Where memory does not suffice, fewer rows are run at a time."""
-        pairs = [self.tokenise(example) for example in examples]
-        skipped = tuple(i for i, (ids, _) in enumerate(pairs) if len(ids) > self.context_length)
-        kept = [pair for i, pair in enumerate(pairs) if i not in set(skipped)]
-        if not kept:
+        """Train on ``examples``; see `Trainer`. Where memory does not suffice, fewer tokens are run at a time."""
+        rows = [self.tokenise(index, example) for index, example in enumerate(examples)]
+        skipped = tuple(row.index for row in rows if len(row.tokens) > self.context_length)
+        rows = [row for row in rows if row.index not in set(skipped) and len(row.tokens) > row.shareable]
+        if not rows:
             raise TrainingCrash("no training row fits the model's context")
         options = recipe.optimiser
+        plan = arrange(rows, options.batch_size, options.epochs, seed)
         while True:
-            order = arrange([len(ids) for ids, _ in kept], self.micro_batch, options.epochs, seed)
+            packed = [pieces(step, options.weigh, self.piece_tokens, self.packed) for step in plan]
             try:
-                steps = self._steps([kept[i] for i in order], recipe, start, out_dir, seed, progress)
+                steps = self._steps(packed, recipe, start, out_dir, seed, progress)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if self.micro_batch == 1:
+                if self.piece_tokens <= _LEAST_TOKENS or all(len(p.segment.rows) == 1 for step in packed for p in step):
                     raise EnvironmentFault(
                         "out of memory while training one row at a time; use qlora, a smaller model or shorter rows"
                     ) from error
-                self.micro_batch //= 2
-            self.on_notice(f"out of memory: training runs {self.micro_batch} rows at a time")
+                self.piece_tokens //= 2
+            self.on_notice(f"out of memory: training runs {self.piece_tokens} tokens at a time")
         self.session.save(out_dir / CANDIDATE, steps.mean)
         self.session.activate(out_dir / CANDIDATE)
         return TrainResult(
-            tokens=sum(len(kept[i][0]) for i in order),
+            tokens=sum(len(row.tokens) for step in plan for row in step),
             steps=len(steps.losses),
             losses=tuple(steps.losses),
             skipped=skipped,
             details={
                 "learning_rate": options.learning_rate * start.rate,
-                "rows_at_a_time": self.micro_batch,
+                "computed_tokens": sum(len(piece.segment.tokens) for step in packed for piece in step),
+                "tokens_at_a_time": self.piece_tokens,
                 "trainable_parameters": sum(p.numel() for p in self.session.trainable().values()),
             },
         )
 
     def _steps(
         self,
-        pairs: Sequence[tuple[list[int], list[int]]],
+        plan: Sequence[Sequence[Piece]],
         recipe: Recipe,
         start: Start,
         out_dir: Path,
         seed: int,
         progress: TrainProgress | None,
     ) -> _Steps:
-        """Run the optimiser over ``pairs`` in their order and write the learner's state."""
+        """Run the optimiser over the steps of ``plan`` and write the learner's state."""
         import torch
         from datasets import Dataset
 
@@ -141,7 +144,7 @@ class SftTrainer:
         optimizer = torch.optim.AdamW(parameters.values(), lr=rate, weight_decay=options.weight_decay)
         if start.state is not None:
             _load_state(optimizer, parameters, start.state)
-        steps = math.ceil(math.ceil(len(pairs) / self.micro_batch) / self._accumulation(options.batch_size))
+        steps = len(plan)
         warm = math.ceil(steps * options.warmup) if start.state is None else 0
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: _rate_factor(step, steps, warm, options.schedule)
@@ -149,15 +152,17 @@ class SftTrainer:
         result = _Steps([], None)
         if options.average and start.state is not None:
             _load_mean(result, parameters, start.state)
-        dataset = Dataset.from_dict({"input_ids": [ids for ids, _ in pairs], "labels": [labels for _, labels in pairs]})
+        # trl iterates over steps; what a step holds is in the plan.
+        dataset = Dataset.from_dict({"input_ids": [[step] for step in range(steps)]})
         start_weights = {name: p.detach().clone() for name, p in parameters.items()}
         session.model.train()
         with tempfile.TemporaryDirectory(prefix="harness-train-") as scratch, _unwrapped(session.model, session.base):
-            trainer = _trainer_class(options.weigh, min(options.batch_size, len(pairs)))(
+            trainer = _trainer_class(plan, self.packed)(
                 model=session.model,
                 args=self._arguments(options, steps, seed, scratch),
                 train_dataset=dataset,
                 processing_class=self.tokenizer,
+                data_collator=lambda batch: {"step": batch[0]["input_ids"][0]},
                 optimizers=(optimizer, scheduler),
                 callbacks=[_watch(result, parameters, options.average, steps, progress)],
             )
@@ -177,9 +182,6 @@ class SftTrainer:
                 save_tensors(out_dir / LEARNER / MEAN_WEIGHTS, {**result.mean, AVERAGED_STEPS: count})
         return result
 
-    def _accumulation(self, batch_size: int) -> int:
-        return max(1, batch_size // self.micro_batch)
-
     def _arguments(self, options: Optimiser, steps: int, seed: int, scratch: str) -> Any:
         import torch
         from trl import SFTConfig
@@ -187,8 +189,7 @@ class SftTrainer:
         device = self.session.base.device
         arguments = SFTConfig(
             output_dir=scratch,
-            per_device_train_batch_size=self.micro_batch,
-            gradient_accumulation_steps=self._accumulation(options.batch_size),
+            per_device_train_batch_size=1,
             train_sampling_strategy="sequential",
             max_steps=steps,
             max_grad_norm=options.max_grad_norm,
@@ -214,28 +215,24 @@ class SftTrainer:
         return arguments
 
 
-def _trainer_class(weigh: str, rows_a_step: int) -> Any:
-    """trl's trainer, or one whose loss is the mean over rows of each row's mean over its answer tokens."""
+def _trainer_class(plan: Sequence[Sequence[Piece]], packed: bool) -> Any:
+    """trl's trainer, taking each step's loss over the packed pieces of ``plan``."""
     from trl import SFTTrainer
 
-    if weigh == "token":
-        return SFTTrainer
+    from harness.training.packed_loss import piece_loss
 
-    class RowWeighted(SFTTrainer):
-        # By `rows_a_step`; the base class only has a place for it.
-        loss_is_scaled_for_ga = True  # type: ignore[assignment]
+    class PackedTrainer(SFTTrainer):
+        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+            model.train()
+            losses = []
+            for piece in plan[inputs["step"]]:
+                with self.compute_loss_context_manager():
+                    loss = piece_loss(model, piece, packed)
+                self.accelerator.backward(loss)
+                losses.append(loss.detach())
+            return sum(losses[1:], losses[0])
 
-        def compute_loss(
-            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-        ) -> Any:
-            outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-            # (rows, tokens), zero where the label is ignored
-            per_row = -outputs.log_probs.sum(-1) / outputs.label_mask.sum(-1).clamp(min=1)
-            # Micro-batches of one step add up, so each is divided by the rows of the whole step.
-            loss = per_row.sum() / rows_a_step
-            return (loss, outputs) if return_outputs else loss
-
-    return RowWeighted
+    return PackedTrainer
 
 
 @dataclass
@@ -248,37 +245,6 @@ class _Steps:
     losses: list[tuple[int, float]]
     mean: dict[str, torch.Tensor] | None
     averaged: int = 0
-
-
-def arrange(lengths: Sequence[int], micro_batch: int, epochs: float, seed: int) -> list[int]:
-    """An order of rows in which each ``micro_batch`` neighbours have about the same length.
-
-    Rows of like length waste no padding (half of the tokens where skills differ in length), but steps of one skill
-    each make skills swing. So rows are grouped by length into micro-batches, and the micro-batches are shuffled: a
-    step, which adds several of them up, sees several lengths.
-
-    Args:
-        lengths: tokens of each row, shape (n,).
-        micro_batch: rows run at a time.
-        epochs: passes over the rows, a last one may be partial.
-        seed: of the shuffles.
-
-    Returns:
-        Row indices, shape (round(n * epochs),).
-    """
-    rng = random.Random(seed)
-    wanted = max(1, round(len(lengths) * epochs))
-    order: list[int] = []
-    spares: list[int] = []
-    while len(order) + len(spares) < wanted:
-        tied = [(length, rng.random(), index) for index, length in enumerate(lengths)]
-        rows = [index for _, _, index in sorted(tied)]
-        # A short micro-batch is only allowed at the very end: the loader cuts the order at every `micro_batch` rows.
-        spares += [rows.pop(rng.randrange(len(rows))) for _ in range(len(rows) % micro_batch)]
-        groups = [rows[place : place + micro_batch] for place in range(0, len(rows), micro_batch)]
-        rng.shuffle(groups)
-        order += [index for group in groups for index in group]
-    return (order + spares)[:wanted]
 
 
 def _watch(

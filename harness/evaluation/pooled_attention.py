@@ -1,0 +1,360 @@
+"""Attention over keys and values that this package keeps itself, as an attention function of transformers.
+
+One forward pass runs many rows without padding: their tokens stand behind one another in a batch of one, and this
+function gives each of them the keys it may see. Two kinds of pass exist:
+
+- `Prefill`: segments (trees of tokens, `harness.evaluation.prefix`) below their trunks; keys and values are written to
+  trunks or to the slots of rows that will be decoded;
+- `Decode`: one token for each row in a slot; a row sees its trunk, shared by reference, and its own slot.
+
+Trunk and slot are attended to separately and merged by their log-sum-exp (Milakov and Gimelshein 2018, "Online
+normalizer calculation for softmax"), so that a trunk's keys are read once for all of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from harness.exceptions import is_out_of_memory
+
+NAME = "harness_pooled"
+
+
+class Unsupported(Exception):
+    """The model asks of attention what this module does not know."""
+
+
+@dataclass
+class TrunkCache:
+    """Keys and values of a beginning that rows share.
+
+    Attributes:
+        length: tokens in it.
+        keys, values: by layer, (key-value heads, length, head size).
+    """
+
+    length: int = 0
+    keys: dict[int, torch.Tensor] = field(default_factory=dict)
+    values: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Append (heads, tokens, size) to a layer."""
+        if layer in self.keys:
+            key = torch.cat([self.keys[layer], key], dim=1)
+            value = torch.cat([self.values[layer], value], dim=1)
+        self.keys[layer], self.values[layer] = key.contiguous(), value.contiguous()
+
+
+class Slots:
+    """Preallocated keys and values of the rows being decoded, written in place.
+
+    Args:
+        count: rows.
+        capacity: tokens a row may have below its trunk.
+    """
+
+    def __init__(self, count: int, capacity: int) -> None:
+        self.count, self.capacity = count, capacity
+        self.keys: dict[int, torch.Tensor] = {}  # by layer, (count, key-value heads, capacity, head size)
+        self.values: dict[int, torch.Tensor] = {}
+
+    def layer(self, layer: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A layer's keys and values; made at first use in the shape and dtype of ``like`` (1, heads, tokens, size)."""
+        if layer not in self.keys:
+            shape = (self.count, like.shape[1], self.capacity, like.shape[3])
+            self.keys[layer], self.values[layer] = like.new_zeros(shape), like.new_zeros(shape)
+        return self.keys[layer], self.values[layer]
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first ``length`` tokens of one slot to another."""
+        for layer in self.keys:
+            self.keys[layer][target, :, :length] = self.keys[layer][source, :, :length]
+            self.values[layer][target, :, :length] = self.values[layer][source, :, :length]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One segment within a `Prefill`.
+
+    Attributes:
+        start, stop: its tokens in the packed sequence.
+        trunk: what all of them see; may be empty.
+        parents: place of each token's predecessor within the block, -1 directly below the trunk.
+        depths: distance of each token from the trunk.
+        writes: (slot, places within the block) of the rows to be decoded.
+    """
+
+    start: int
+    stop: int
+    trunk: TrunkCache
+    parents: Sequence[int]
+    depths: Sequence[int]
+    writes: Sequence[tuple[int, torch.Tensor]] = ()
+
+
+class Prefill:
+    """Tokens of several segments, none of which sees another.
+
+    Args:
+        blocks: in the order of the packed sequence.
+        slots: where rows to be decoded are written.
+        grow: the trunk that the only block extends, if that is what the pass is for.
+    """
+
+    def __init__(self, blocks: Sequence[Block], slots: Slots | None = None, grow: TrunkCache | None = None) -> None:
+        self.blocks, self.slots, self.grow = blocks, slots, grow
+        self.windows: set[int] = set()  # sliding windows that layers asked for
+        self._masks: dict[tuple[int, int | None, int], torch.Tensor] = {}
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        window: int | None,
+        dropout: float,
+    ) -> torch.Tensor:
+        """Attention of (1, heads, tokens, size) queries; returns (1, tokens, heads, size)."""
+        if window is not None:
+            self.windows.add(window)
+        out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
+        group = query.shape[1] // key.shape[1]
+        for number, block in enumerate(self.blocks):
+            own = slice(block.start, block.stop)
+            q, k, v = query[0, :, own], key[0, :, own], value[0, :, own]
+            if self.slots is not None:
+                keys, values = self.slots.layer(layer, key)
+                for slot, places in block.writes:
+                    keys[slot, :, : len(places)] = k[:, places]
+                    values[slot, :, : len(places)] = v[:, places]
+            if block.trunk.length:
+                k = torch.cat([block.trunk.keys[layer], k], dim=1)
+                v = torch.cat([block.trunk.values[layer], v], dim=1)
+            # The query heads of one key head stand behind one another, as if they were more queries of it.
+            q = q.reshape(k.shape[0], -1, q.shape[-1])  # (key heads, group x tokens, size)
+            mask = self._mask(number, block, window, group, query)
+            answer = scaled_dot_product_attention(
+                q[None], k[None], v[None], attn_mask=mask, dropout_p=dropout, scale=scale
+            )[0]
+            out[0, own] = answer.reshape(query.shape[1], -1, value.shape[3]).transpose(0, 1)
+        if self.grow is not None:
+            self.grow.extend(layer, key[0], value[0])
+        return out
+
+    def _mask(self, number: int, block: Block, window: int | None, group: int, like: torch.Tensor) -> torch.Tensor:
+        """(group x tokens, trunk + tokens): 0 where a token may look, -inf elsewhere."""
+        found = self._masks.get((number, window, group))
+        if found is None:
+            sees = torch.zeros(len(block.parents), len(block.parents), dtype=torch.bool)
+            for place, parent in enumerate(block.parents):
+                if parent >= 0:
+                    sees[place] = sees[parent]
+                sees[place, place] = True
+            whole = torch.cat([torch.ones(len(block.parents), block.trunk.length, dtype=torch.bool), sees], dim=1)
+            if window is not None and block.trunk.length + max(block.depths) >= window:
+                own = torch.tensor(block.depths) + block.trunk.length
+                positions = torch.cat([torch.arange(block.trunk.length), own])
+                whole &= own[:, None] - positions[None, :] < window
+            mask = torch.zeros(whole.shape).masked_fill_(~whole, float("-inf"))
+            found = mask.repeat(group, 1).to(like)
+            self._masks[number, window, group] = found
+        return found
+
+
+class Decode:
+    """One new token for each of the first ``len(lengths)`` slots.
+
+    Args:
+        slots: their keys and values; the new token's are written behind the ``lengths`` tokens already there.
+        lengths: tokens in each slot before this pass.
+        trunks: the trunk of each slot.
+        device: where the model is.
+    """
+
+    def __init__(self, slots: Slots, lengths: Sequence[int], trunks: Sequence[TrunkCache], device: Any) -> None:
+        self.slots = slots
+        self.rows = len(lengths)
+        self.longest = max(lengths) + 1
+        self._places = torch.arange(self.rows, device=device)
+        self._lengths = torch.tensor(lengths, device=device)
+        self._starts = torch.tensor([trunk.length for trunk in trunks], device=device)
+        self._hidden = torch.arange(self.longest, device=device)[None] > self._lengths[:, None]  # (rows, longest)
+        places: dict[int, list[int]] = {}
+        by_id = {id(trunk): trunk for trunk in trunks}
+        for place, trunk in enumerate(trunks):
+            places.setdefault(id(trunk), []).append(place)
+        self._trunks = [
+            (by_id[name], torch.tensor(rows, device=device)) for name, rows in places.items() if by_id[name].length
+        ]
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        window: int | None,
+        dropout: float,
+    ) -> torch.Tensor:
+        """Attention of (1, heads, rows, size) queries; returns (1, rows, heads, size)."""
+        keys, values = self.slots.layer(layer, key)
+        keys[self._places, :, self._lengths] = key[0].transpose(0, 1)
+        values[self._places, :, self._lengths] = value[0].transpose(0, 1)
+        kv_heads = key.shape[1]
+        q = query[0].transpose(0, 1).reshape(self.rows, kv_heads, -1, query.shape[3])  # (rows, key heads, group, size)
+        hidden = self._hidden
+        if window is not None:
+            hidden = hidden | (
+                self._lengths[:, None] - torch.arange(self.longest, device=hidden.device)[None] >= window
+            )
+        scores = (q @ keys[: self.rows, :, : self.longest].transpose(2, 3)).float() * scale
+        scores = scores.masked_fill(hidden[:, None, None], float("-inf"))
+        top = scores.amax(-1, keepdim=True)  # (rows, key heads, group, 1)
+        weights = (scores - top).exp()
+        total = weights.sum(-1, keepdim=True)
+        out = (weights.to(values.dtype) @ values[: self.rows, :, : self.longest]).float()
+        for trunk, rows in self._trunks:
+            whole = len(rows) == self.rows
+            mine = q if whole else q[rows]
+            # (key heads, rows x group, size): one product reads the trunk once for all of its rows
+            flat = mine.transpose(0, 1).reshape(kv_heads, -1, mine.shape[3])
+            seen = (flat @ trunk.keys[layer].transpose(1, 2)).float() * scale
+            if window is not None:
+                at = (self._starts + self._lengths)[rows]  # positions of the new tokens
+                far = at[:, None] - torch.arange(trunk.length, device=at.device)[None] >= window
+                far = far[:, None].expand(-1, mine.shape[2], -1).reshape(-1, trunk.length)
+                seen = seen.masked_fill(far[None], float("-inf"))
+            peak = seen.amax(-1, keepdim=True)
+            if window is not None:
+                peak = peak.clamp(min=torch.finfo(torch.float32).min)
+            part = (seen - peak).exp()
+            answer = (part.to(trunk.values[layer].dtype) @ trunk.values[layer]).float()
+
+            def back(tensor: torch.Tensor, count: int = len(rows)) -> torch.Tensor:
+                return tensor.reshape(kv_heads, count, -1, tensor.shape[-1]).transpose(0, 1)
+
+            peak, part_total, answer = back(peak), back(part.sum(-1, keepdim=True)), back(answer)
+            own_top, own_total, own_out = (top, total, out) if whole else (top[rows], total[rows], out[rows])
+            high = torch.maximum(own_top, peak)
+            old, new = (own_top - high).exp(), (peak - high).exp()
+            merged = (own_out * old + answer * new, own_total * old + part_total * new)
+            if whole:
+                out, total = merged
+            else:
+                out[rows], total[rows] = merged
+        return (out / total).reshape(1, self.rows, query.shape[1], value.shape[3]).to(query.dtype)
+
+
+_ACTIVE: ContextVar[Prefill | Decode | None] = ContextVar("harness_pooled_pass", default=None)
+
+
+def _attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """The attention function that transformers calls in each layer."""
+    active = _ACTIVE.get()
+    if active is None or softcap is not None or s_aux is not None:
+        raise Unsupported("attention with soft capping or sinks")
+    scale = query.shape[3] ** -0.5 if scaling is None else scaling
+    return active.attend(module.layer_idx, query, key, value, scale, sliding_window, dropout), None
+
+
+@contextmanager
+def _attending(model: Any) -> Iterator[None]:
+    """``model`` uses this module's attention within the block, and its own again afterwards."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, _attention)
+    configs = [model.config, *(getattr(model.config, name, None) for name in model.config.sub_configs)]
+    before = [(config, config._attn_implementation) for config in configs if config is not None]
+    try:
+        model.config._attn_implementation = NAME  # reaches the configurations within it
+        yield
+    finally:
+        for config, own in before:
+            config._attn_implementation = own
+
+
+def forward(
+    model: Any, run: Prefill | Decode, tokens: Sequence[int], positions: Sequence[int], keep: Sequence[int]
+) -> torch.Tensor:
+    """One pass over packed tokens; float32 logits (len(keep), vocabulary) at the places ``keep``."""
+    device = model.device
+    reset = _ACTIVE.set(run)
+    try:
+        with _attending(model):
+            output = model(
+                input_ids=torch.tensor([list(tokens)], device=device),
+                position_ids=torch.tensor([list(positions)], device=device),
+                use_cache=False,
+                logits_to_keep=torch.tensor(list(keep), device=device),
+            )
+    finally:
+        _ACTIVE.reset(reset)
+    logits: torch.Tensor = output.logits[0].float()
+    return logits
+
+
+def answers_alike(model: Any) -> bool:
+    """Whether ``model`` gives through this module the logits that it gives through its own attention.
+
+    Two rows that part in the middle are run packed, one is decoded a token further, and both are compared with plain
+    forward passes. Models with another state than keys and values (Mamba), with position biases (ALiBi), with an
+    encoder, or that keep their attention to themselves answer otherwise or fail, and are not for this module. So are
+    those whose configuration tells of what eight tokens cannot show: attention cut by a mask alone, and rotations that
+    hang on the longest row of a pass.
+    """
+    config = model.config.get_text_config()
+    if not getattr(model, "_supports_attention_backend", True) or getattr(model.config, "is_encoder_decoder", False):
+        return False
+    if "chunked_attention" in (getattr(config, "layer_types", None) or ()) or _moving_rotation(config):
+        return False
+    device = model.device
+    parents = [-1, 0, 1, 2, 3, 4, 5, 6, 3, 8, 9, 10]
+    depths = [0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]
+    try:
+        size = int(config.vocab_size)
+        stem, one, two = ([(start + 7 * step) % size for step in range(4)] for start in (5, 50, 90))
+        slots = Slots(1, 8)
+        tree = Prefill([Block(0, 12, TrunkCache(), parents, depths, [(0, torch.arange(7, device=device))])], slots)
+        with torch.inference_mode():
+            alone = [model(torch.tensor([row], device=device), use_cache=False) for row in (stem + one, stem + two)]
+            expected = torch.cat([output.logits[0, -2:].float() for output in alone])
+            packed = forward(model, tree, stem + one + two, depths, [6, 7, 10, 11])
+            last = forward(model, Decode(slots, [7], [TrunkCache()], device), one[3:], [7], [0])
+    except (Unsupported, RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        if is_out_of_memory(error):
+            raise
+        return False
+    if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True) and not tree.windows:
+        return False
+    difference = (torch.cat([packed, last]) - torch.cat([expected, expected[1:2]])).abs().max()
+    exact = next(model.parameters()).dtype == torch.float32
+    return bool(difference <= (1e-3 if exact else 5e-2) * expected.abs().max())
+
+
+def _moving_rotation(config: Any) -> bool:
+    """Whether rotary positions change with the longest position of a pass (dynamic NTK, LongRoPE)."""
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    nested = [found, *(value for value in found.values() if isinstance(value, dict))]
+    return any(entry.get("rope_type", entry.get("type")) in ("dynamic", "longrope") for entry in nested)
