@@ -25,7 +25,7 @@ ADAPTER_SHARE = 0.04
 BYTES_TRAINED = 16.0
 COMFORTABLE = 0.7  # of the free memory; the rest is for evaluation, the optimiser's temporaries and other people
 # Bytes for activations, the keys and values of rows being decoded, and the libraries: a run on SmolLM2-135M, lora in
-# float32 on a CPU, took 3.65 GB at its peak, 1.1 of them weights, their untouched copy and adapters.
+# float32 on a CPU, took 3.7 GB at its peak, 1.1 of them weights, their untouched copy and adapters.
 MINIMUM_ACTIVATIONS = 2_500_000_000
 
 
