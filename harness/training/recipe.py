@@ -91,7 +91,7 @@ class Recipe:
     Attributes:
         name: file name without suffix.
         method: ``lora``, ``qlora`` (NF4 base, Dettmers et al. 2023, arXiv:2305.14314), ``sft`` (all weights) or
-            ``auto`` (lora where the model fits comfortably, else qlora).
+            ``auto`` (lora where the model fits comfortably, qlora where it does not or on a CUDA GPU).
         start: what a round goes on from: ``latest`` (the learner's own last state and optimiser), ``champion``
             or ``base`` (afresh, on the rows of all rounds so far).
         patience: rejections in a row after which the learner returns to the champion, with ``cooling`` times the
