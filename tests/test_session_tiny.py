@@ -353,3 +353,36 @@ def test_the_workbench_says_which_model_it_is(loaded: LoadedModel, folder: Path)
     assert len(workbench.identity["weights_sha256"]) == 64
     assert workbench.chat_template is not None
     assert workbench.chat_template([{"role": "user", "content": "Hi"}]).endswith("<|im_start|>assistant\n")
+
+
+def test_padded_batches_train_to_the_losses_of_packed_steps(
+    loaded: LoadedModel, session: ModelSession, tmp_path: Path
+) -> None:
+    """What a model trains on whose attention cannot be replaced."""
+    packed, padded = (
+        SftTrainer(session, loaded.tokenizer, 1024, packed=way).train(
+            EXAMPLES, RECIPE, Start(), tmp_path / str(way), 1, None
+        )
+        for way in (True, False)
+    )
+    assert [step for step, _ in padded.losses] == [step for step, _ in packed.losses]
+    assert [loss for _, loss in padded.losses] == pytest.approx([loss for _, loss in packed.losses], rel=1e-4)
+
+
+def test_a_model_that_refuses_the_attention_function_is_asked_in_plain_batches(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.evaluation.engine import GenerationRequest
+    from harness.evaluation.transformers_engine import TransformersEngine
+    from harness.loop.local import LocalWorkbench
+    from harness.training.recipe import Recipe
+
+    monkeypatch.setattr(type(loaded.model), "_supports_attention_backend", False)
+    notices: list[str] = []
+    bench = LocalWorkbench(loaded, Recipe(), 64, 0, notices.append)
+    with bench.asking() as engine:
+        assert isinstance(engine, TransformersEngine)
+        assert engine.batch_size == 16
+        assert engine.generate([GenerationRequest("the parcel", (), 3)], None)[0].new_tokens == 3
+    assert len(notices) == 1
+    assert "plain batches" in notices[0]

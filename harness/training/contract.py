@@ -56,7 +56,7 @@ class TrainResult:
     Attributes:
         tokens: tokens trained on, prompts included, padding not.
         steps: optimiser steps.
-        losses: ``(step, mean loss in nats per answer token)``.
+        losses: ``(step, loss in nats)``, the mean over rows or over answer tokens, as the recipe weighs.
         skipped: examples left out because they do not fit the context, by index.
         details: whatever else explains the result (learning rate, trainable parameters).
     """
