@@ -57,13 +57,13 @@ class Timed:
 
 
 def orders(names: Sequence[str], repeats: int) -> list[list[str]]:
-    """Who runs when: each repeat starts with another contender, every second one goes backwards.
+    """Who runs when: every second repeat goes the way of the one before backwards, each pair starts with another.
 
     A machine that slows down or warms up over the minutes then hits all alike.
     """
     made = []
     for repeat in range(repeats):
-        shift = repeat % len(names) if names else 0
+        shift = (repeat // 2) % len(names) if names else 0
         order = [*names[shift:], *names[:shift]]
         made.append(order[::-1] if repeat % 2 else order)
     return made
