@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from harness.cli.options import run_options
 
 if TYPE_CHECKING:
     from harness.loop.run import Run
+    from harness.reporting.data import ReportData
+    from harness.reporting.interim import Reports
 
 
 @click.command(short_help="Retrain on the failing categories, round after round; resumes.")
@@ -44,45 +45,40 @@ def iterate(
     from harness.cli.tables import print_result
 
     with listener, opened(settings, out, listener) as run:
-        _loop(run, rounds, seconds)
-        from harness.reporting.load import load_report_data, write_reports
-
-        page = write_reports(run.run_dir)
-        data = load_report_data(run.run_dir)
+        page, data = _loop(run, rounds, seconds)
     print_result(data, page, as_json)
 
 
-def _loop(run: Run, rounds: int, budget: float | None) -> None:
-    """Iterate; on an interruption or a fault record it, render what there is, and let it through."""
+def _loop(run: Run, rounds: int, budget: float | None) -> tuple[Path, ReportData]:
+    """Iterate and report; on an interruption or a fault record it, render what there is, and let it through."""
     from harness.exceptions import HarnessError
     from harness.loop.iterate import interrupted
     from harness.loop.iterate import iterate as loop
-    from harness.reporting.load import write_reports
+    from harness.reporting.interim import Reports
 
-    def render() -> None:
-        write_reports(run.run_dir)
-
+    reports = Reports(run)
     try:
-        loop(run, rounds, budget, render)
+        loop(run, rounds, budget, reports.interim)
     except KeyboardInterrupt:
         interrupted(run, "interrupted; the same command goes on from here")
         if run.ledger.of_kind("baseline"):
-            render()
+            reports.final()
         run.listener.notice(f"stopped; everything done is in {run.run_dir}, the same command goes on from here")
         raise
     except HarnessError as error:
         if run.ledger.of_kind("baseline"):
-            _try_to_record(run, str(error), render)
+            _try_to_record(run, str(error), reports)
         raise
+    return reports.final()
 
 
-def _try_to_record(run: Run, reason: str, render: Callable[[], None]) -> None:
+def _try_to_record(run: Run, reason: str, reports: Reports) -> None:
     """Note the fault in ledger and report if the disk still takes it; the fault itself is what the user must see."""
     from harness.exceptions import HarnessError
     from harness.loop.iterate import interrupted
 
     try:
         interrupted(run, reason, status="failed")
-        render()
+        reports.final()
     except HarnessError:
         return
