@@ -376,7 +376,7 @@ def test_a_model_that_refuses_the_attention_function_is_asked_in_plain_batches(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.evaluation.engine import GenerationRequest
-    from harness.evaluation.transformers_engine import TransformersEngine
+    from harness.evaluation.lm_eval_engine import LmEvalEngine
     from harness.loop.local import LocalWorkbench
     from harness.training.recipe import Recipe
 
@@ -384,7 +384,7 @@ def test_a_model_that_refuses_the_attention_function_is_asked_in_plain_batches(
     notices: list[str] = []
     bench = LocalWorkbench(loaded, Recipe(), 64, 0, notices.append)
     with bench.asking() as engine:
-        assert isinstance(engine, TransformersEngine)
+        assert isinstance(engine, LmEvalEngine)
         assert engine.batch_size == 16
         assert engine.generate([GenerationRequest("the parcel", (), 3)], None)[0].new_tokens == 3
     assert len(notices) == 1

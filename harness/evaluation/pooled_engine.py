@@ -1,22 +1,23 @@
-"""The fast engine: greedy decoding and scoring where a set of prompts is one piece of work.
+"""The fast engine: decoding and scoring where a set of prompts is one piece of work.
 
 Long beginnings that prompts share are computed once (`harness.evaluation.prefix`); prompts are run packed, without
 padding, in chunks that stay within the processor's caches; rows that have finished leave, and waiting ones take their
-slots. Answers are those of greedy decoding one row at a time, but for ties within rounding.
+slots. Answers are those of decoding one row at a time, but for ties within rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 
-from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt
+from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, windows
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.pooled_attention import Block, Decode, Prefill, Slots, TrunkCache, forward
 from harness.evaluation.prefix import Row, Segment, Trunk, segments, trunks
+from harness.evaluation.sampling import Sampler, choose, sampler
 from harness.exceptions import EnvironmentFault, is_out_of_memory
 
 _Result = TypeVar("_Result")
@@ -27,6 +28,7 @@ _LEAST_CHUNK = 64
 _SEGMENT = 256  # tokens that attend to one another in one product; larger ones waste work on what they may not see
 _SLOT_TOKENS = 32_768  # tokens for which slots are held at most, where more than one row fits
 _SCORED = 512  # positions whose logits are held at a time, where more than one segment fits
+_PART = 1_024  # positions of one continuation scored at a time
 
 
 @dataclass
@@ -36,6 +38,7 @@ class _Live:
     row: Row
     trunk: TrunkCache
     length: int  # tokens in its slot
+    sampler: Sampler | None
     new: list[int] = field(default_factory=list)
 
 
@@ -75,15 +78,18 @@ class PooledEngine:
         return len(encode_prompt(self.tokenizer, text))
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
-        """Greedy answers, in the order of ``requests``.
+        """Answers, in the order of ``requests``.
 
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
-        rows = []
-        for index, request in enumerate(requests):
-            tokens = encode_prompt(self.tokenizer, request.prompt)
-            rows.append(Row(index, tuple(tokens), len(tokens) - 1))
+        return self.continue_tokens([encode_prompt(self.tokenizer, r.prompt) for r in requests], requests, progress)
+
+    def continue_tokens(
+        self, prompts: Sequence[Sequence[int]], requests: Sequence[GenerationRequest], progress: Progress | None
+    ) -> list[Generation]:
+        """`generate` with the ``requests``' prompts as token ids, at least one each."""
+        rows = [Row(index, tuple(prompt), len(prompt) - 1) for index, prompt in enumerate(prompts)]
         return self._until_done(rows, lambda finished: self._decode_all(rows, requests, finished), progress)
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
@@ -92,12 +98,63 @@ class PooledEngine:
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
-        rows, answers = [], []
-        for index, request in enumerate(requests):
+        pairs = []
+        for request in requests:
             whole, answer = encode_pair(self.tokenizer, request.context, request.continuation)
-            rows.append(Row(index, tuple(whole), len(whole) - answer - 1))
-            answers.append(answer)
-        return self._until_done(rows, lambda finished: self._score_all(rows, answers, finished), progress)
+            pairs.append((whole[:-answer], whole[-answer:]))
+        return self.score_tokens(pairs, progress)
+
+    def loglikelihood_rolling(
+        self, texts: Sequence[str], progress: Progress | None, max_length: int | None = None
+    ) -> list[float]:
+        """Log-probability of each whole text in nats, as lm-eval's HFLM takes it.
+
+        Texts longer than the context are cut into windows, each token predicted once; the first follows the
+        tokenizer's first (or else last) token. All windows of all texts are scored together.
+
+        Args:
+            max_length: tokens of a window; by default the context length.
+
+        Raises:
+            EnvironmentFault: memory runs out even with one row at a time.
+        """
+        owners, pairs = windows(self.tokenizer, texts, max_length or self.context_length)
+        totals = [0.0] * len(texts)
+        for owner, score in zip(owners, self.score_tokens(pairs, progress), strict=True):
+            totals[owner] += score.logprob
+        return totals
+
+    def score_tokens(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], progress: Progress | None
+    ) -> list[Scoring]:
+        """Log-probabilities of continuations as token ids.
+
+        Args:
+            pairs: (context, continuation), the context at least one token. The last token of a pair is predicted but
+                never fed, so a pair may have one token more than the model's context.
+
+        Raises:
+            EnvironmentFault: memory runs out even with one row at a time.
+        """
+        rows: list[Row] = []
+        targets: list[Sequence[int]] = []
+        owners: list[int] = []
+        for owner, (context, continuation) in enumerate(pairs):
+            whole = (*context, *continuation)
+            # A part at a time, so that logits of one part only are held; what stands before a part becomes a trunk.
+            for start in range(len(context), len(whole), _PART):
+                stop = min(start + _PART, len(whole))
+                rows.append(Row(len(rows), whole[: stop - 1], start - 1))
+                targets.append(whole[start:stop])
+                owners.append(owner)
+        parts: list[tuple[float, bool]] = self._until_done(
+            rows, lambda finished: self._score_all(rows, targets, finished), progress
+        )
+        scores = [Scoring(0.0, True, len(answer), len(context)) for context, answer in pairs]
+        for owner, (logprob, greedy) in zip(owners, parts, strict=True):
+            one = scores[owner]
+            scores[owner] = replace(one, logprob=one.logprob + logprob, is_greedy=one.is_greedy and greedy)
+        return scores
 
     def _until_done(
         self, rows: list[Row], work: Callable[[_Finished[_Result]], None], progress: Progress | None
@@ -151,28 +208,40 @@ class PooledEngine:
             if queue and len(live) <= count // 2:
                 chosen = _admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
                 if chosen:
-                    live += self._enter(chosen, caches, slots, len(live))
+                    live += self._enter(chosen, caches, slots, len(live), requests)
                     self._leave(live, slots, requests, finished)
                     continue
             run = Decode(slots, [one.length for one in live], [one.trunk for one in live], self.model.device)
             tokens = [one.new[-1] for one in live]
             positions = [one.trunk.length + one.length for one in live]
-            picked = forward(self.model, run, tokens, positions, range(len(live))).argmax(-1).tolist()
+            logits = forward(self.model, run, tokens, positions, range(len(live)))
+            picked = choose(logits, [one.sampler for one in live], [len(one.new) for one in live])
             for one, token in zip(live, picked, strict=True):
                 one.length += 1
                 one.new.append(token)
             self._leave(live, slots, requests, finished)
 
-    def _enter(self, chosen: Sequence[tuple[Trunk, Segment]], caches: _Trunks, slots: Slots, first: int) -> list[_Live]:
+    def _enter(
+        self,
+        chosen: Sequence[tuple[Trunk, Segment]],
+        caches: _Trunks,
+        slots: Slots,
+        first: int,
+        requests: Sequence[GenerationRequest],
+    ) -> list[_Live]:
         """Run prompts into the slots from ``first`` on, and pick each row's first token."""
         blocks, tokens, positions = _blocks(chosen, caches, first)
         ends = [b.start + path[-1] for b, (_, s) in zip(blocks, chosen, strict=True) for path in s.paths]
-        picked = iter(forward(self.model, Prefill(blocks, slots), tokens, positions, ends).argmax(-1).tolist())
-        return [
-            _Live(row, block.trunk, len(path), [next(picked)])
+        logits = forward(self.model, Prefill(blocks, slots), tokens, positions, ends)
+        live = [
+            _Live(row, block.trunk, len(path), sampler(requests[row.index], row.tokens))
             for block, (_, segment) in zip(blocks, chosen, strict=True)
             for row, path in zip(segment.rows, segment.paths, strict=True)
         ]
+        picked = choose(logits, [one.sampler for one in live], [0] * len(live))
+        for one, token in zip(live, picked, strict=True):
+            one.new.append(token)
+        return live
 
     def _leave(
         self,
@@ -197,15 +266,20 @@ class PooledEngine:
 
     # Scores
 
-    def _score_all(self, rows: list[Row], answers: Sequence[int], finished: _Finished[Scoring]) -> None:
+    def _score_all(
+        self, rows: list[Row], targets: Sequence[Sequence[int]], finished: _Finished[tuple[float, bool]]
+    ) -> None:
+        """Log-probabilities of ``targets``: a row's last tokens predict them, one each."""
         queue = self._queue(self._plan(rows), None)
         caches = _Trunks(self.model, self.chunk)
         while queue:
-            chosen = _admit(queue, self.chunk, _SCORED, lambda segment: sum(answers[row.index] for row in segment.rows))
+            chosen = _admit(
+                queue, self.chunk, _SCORED, lambda segment: sum(len(targets[row.index]) for row in segment.rows)
+            )
             chosen = chosen or [queue.pop()]
             blocks, tokens, positions = _blocks(chosen, caches, None)
             places = [
-                [block.start + place for place in path[-answers[row.index] - 1 : -1]]
+                [block.start + place for place in path[-len(targets[row.index]) :]]
                 for block, (_, segment) in zip(blocks, chosen, strict=True)
                 for row, path in zip(segment.rows, segment.paths, strict=True)
             ]
@@ -213,12 +287,10 @@ class PooledEngine:
             at = {place: number for number, place in enumerate(keep)}
             logprobs = forward(self.model, Prefill(blocks), tokens, positions, keep).log_softmax(-1)
             for row, path in zip((row for _, segment in chosen for row in segment.rows), places, strict=True):
-                answer = answers[row.index]
-                own = logprobs[[at[place] for place in path]]  # (answer, vocabulary)
-                targets = torch.tensor(row.tokens[-answer:], device=own.device)
-                score = float(own.gather(1, targets[:, None]).sum())
-                greedy = bool((own.argmax(-1) == targets).all())
-                finished(row.index, Scoring(score, greedy, answer, len(row.tokens) - answer))
+                own = logprobs[[at[place] for place in path]]  # (targets, vocabulary)
+                answer = torch.tensor(targets[row.index], device=own.device)
+                score = float(own.gather(1, answer[:, None]).sum())
+                finished(row.index, (score, bool((own.argmax(-1) == answer).all())))
 
     # Prompts
 
