@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 import torch
 from tiny import make_tiny_model
 
+from harness.evaluation import pooled_engine
 from harness.evaluation.decoding import encode_prompt
 from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
 from harness.evaluation.lm_eval_engine import hugging_face
-from harness.evaluation.pooled_attention import answers_alike
+from harness.evaluation.pooled_attention import Decode, answers_alike
 from harness.evaluation.pooled_engine import PooledEngine
 from harness.evaluation.prefix import Row, trunks
 from harness.exceptions import EnvironmentFault
@@ -71,6 +73,49 @@ def test_trunks_and_slots_that_change_hands_change_no_answer(
     assert sum(len(trunk.tokens) >= 16 for trunk in found) >= 2  # both heads are held
     engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size, chunk)
     assert engine.generate(requests, None) == one_by_one
+
+
+@pytest.mark.parametrize("batch_size", [2, 64])
+def test_drafts_right_wrong_and_hostile_change_no_answer(loaded: LoadedModel, batch_size: int) -> None:
+    requests = asked(prompts(60))
+    expected = PooledEngine(loaded.model, loaded.tokenizer, 64).generate(requests, None)
+    for seed in range(4):
+        rng = random.Random(seed)
+        hints = []
+        for request, answer in zip(requests, expected, strict=True):
+            cut = rng.randrange(len(answer.text) + 1)
+            texts = [
+                answer.text,
+                answer.text + " and more",
+                answer.text[:cut],
+                answer.text[:cut] + rng.choice(WORDS),
+                "<|im_end|>",
+                request.prompt,
+                "x" * 5_000,
+                "\ud800",
+            ]
+            hints.append(replace(request, draft=rng.choice(texts)))
+        hints[0] = replace(hints[0], until=("e",))
+        engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size)
+        found = engine.generate(hints, None)
+        (first,) = PooledEngine(loaded.model, loaded.tokenizer).generate([replace(requests[0], until=("e",))], None)
+        assert found == [first, *expected[1:]]
+
+
+def test_a_right_draft_leaves_nothing_to_decode(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = asked(prompts(20))
+    answers = PooledEngine(loaded.model, loaded.tokenizer).generate(requests, None)
+    hints = [replace(request, draft=answer.text) for request, answer in zip(requests, answers, strict=True)]
+    steps = []
+    for asked_for in (requests, hints):
+        runs: list[Any] = []
+        monkeypatch.setattr(pooled_engine, "Decode", lambda *a, runs=runs: runs.append(a) or Decode(*a))
+        PooledEngine(loaded.model, loaded.tokenizer).generate(asked_for, None)
+        steps.append(len(runs))
+    assert steps[0] >= 10
+    assert (
+        steps[1] <= steps[0] / 2
+    )  # not 0: a random model writes broken characters
 
 
 def test_more_equal_prompts_than_rows(loaded: LoadedModel) -> None:

@@ -27,6 +27,7 @@ class GenerationRequest:
         top_p: draws are from the fewest likeliest tokens that have this probability together, above 0 to 1 (all).
         seed, sample: seed of the draws, and which of several answers to one prompt this is. Equal prompt, seed and
             sample give equal text, whatever else is asked with it.
+        draft: what the answer may be (an earlier model's, the gold one); a hint that changes speed, never answers.
 
     Raises:
         InputError: a number is out of its range.
@@ -41,6 +42,7 @@ class GenerationRequest:
     top_p: float = 1.0
     seed: int = 0
     sample: int = 0
+    draft: str = ""
 
     def __post_init__(self) -> None:
         for name, fits, wanted in (

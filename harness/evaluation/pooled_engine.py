@@ -51,6 +51,7 @@ class PooledEngine:
         batch_size: most rows decoded together.
         chunk: tokens of prompts run together.
         on_notice: told in one line when memory forced smaller numbers.
+        drafts: whether requests' drafts are tried.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class PooledEngine:
         batch_size: int = 64,
         chunk: int = CHUNK,
         on_notice: Callable[[str], None] = lambda _: None,
+        drafts: bool = True,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.chunk = chunk
         self.on_notice = on_notice
+        self.drafts = drafts
         self._decoder = Decoder(model, tokenizer)
 
     @property
@@ -89,7 +92,10 @@ class PooledEngine:
         self, prompts: Sequence[Sequence[int]], requests: Sequence[GenerationRequest], progress: Progress | None
     ) -> list[Generation]:
         """`generate` with the ``requests``' prompts as token ids, at least one each."""
-        rows = [Row(index, tuple(prompt), len(prompt) - 1) for index, prompt in enumerate(prompts)]
+        rows = [
+            Row(index, (*prompt, *self._draft(request)), len(prompt) - 1)
+            for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
+        ]
         return self._until_done(rows, lambda finished: self._decode_all(rows, requests, finished), progress)
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
@@ -193,11 +199,20 @@ class PooledEngine:
 
     # Answers
 
+    def _draft(self, request: GenerationRequest) -> list[int]:
+        """Tokens to try as the request's answer, one fewer than it may have; none where they would not pay."""
+        if not self.drafts or not request.draft or request.temperature > 0:
+            return []
+        # A long hint costs before it is known to be wrong.
+        text = request.draft[: 8 * request.max_new_tokens].encode("utf-8", "ignore").decode()  # no lone surrogates
+        tokens = self.tokenizer.encode(text, add_special_tokens=False)
+        return [*tokens, self.tokenizer.eos_token_id][: request.max_new_tokens - 1]
+
     def _decode_all(
         self, rows: list[Row], requests: Sequence[GenerationRequest], finished: _Finished[Generation]
     ) -> None:
         plan = list(self._plan(rows))
-        below = [(row, len(row.tokens) - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
+        below = [(row, row.shareable + 1 - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
         need = max((own + requests[row.index].max_new_tokens for row, own in below), default=1)
         count = max(1, min(len(rows), self.batch_size, _SLOT_TOKENS // need))
         slots = Slots(count, need)
@@ -229,18 +244,39 @@ class PooledEngine:
         first: int,
         requests: Sequence[GenerationRequest],
     ) -> list[_Live]:
-        """Run prompts into the slots from ``first`` on, and pick each row's first token."""
+        """Run prompts and drafts into the slots from ``first`` on; each row gets what it would have decoded.
+
+        A draft is right as far as each of its tokens is the likeliest after those before it; the first that is not is
+        replaced by the likeliest, and decoding goes on from there (Leviathan et al. 2023, arXiv:2211.17192, at
+        temperature 0).
+        """
         blocks, tokens, positions = _blocks(chosen, caches, first)
-        ends = [b.start + path[-1] for b, (_, s) in zip(blocks, chosen, strict=True) for path in s.paths]
-        logits = forward(self.model, Prefill(blocks, slots), tokens, positions, ends)
-        live = [
-            _Live(row, block.trunk, len(path), sampler(requests[row.index], row.tokens))
+        rows = [
+            (row, block, path)
             for block, (_, segment) in zip(blocks, chosen, strict=True)
             for row, path in zip(segment.rows, segment.paths, strict=True)
         ]
-        picked = choose(logits, [one.sampler for one in live], [0] * len(live))
-        for one, token in zip(live, picked, strict=True):
-            one.new.append(token)
+        drafts = [row.tokens[row.shareable + 1 :] for row, _, _ in rows]
+        # From the last token of the prompt on, each predicts the next one.
+        keep = [
+            block.start + place
+            for (_, block, path), draft in zip(rows, drafts, strict=True)
+            for place in path[len(path) - len(draft) - 1 :]
+        ]
+        logits = forward(self.model, Prefill(blocks, slots), tokens, positions, keep)
+        samplers = [sampler(requests[row.index], row.tokens) for row, _, _ in rows]
+        spread = [one for one, draft in zip(samplers, drafts, strict=True) for _ in range(len(draft) + 1)]
+        picked = iter(choose(logits, spread, [0] * len(spread)))
+        live = []
+        for (row, block, path), draft, own in zip(rows, drafts, samplers, strict=True):
+            likeliest = [next(picked) for _ in range(len(draft) + 1)]
+            request = requests[row.index]
+            new = likeliest[:1]
+            for token, after in zip(draft, likeliest[1:], strict=True):
+                if token != new[-1] or self._decoder.finished(new, request.until, request.max_new_tokens):
+                    break
+                new.append(after)
+            live.append(_Live(row, block.trunk, len(path) - len(draft) + len(new) - 1, own, new))
         return live
 
     def _leave(
@@ -262,7 +298,7 @@ class PooledEngine:
             if last is not one:
                 slots.move(len(live), place, last.length)
                 live[place] = last
-            finished(one.row.index, Generation(text, reason, len(one.row.tokens), len(one.new)))
+            finished(one.row.index, Generation(text, reason, one.row.shareable + 1, len(one.new)))
 
     # Scores
 

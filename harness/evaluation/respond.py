@@ -47,12 +47,14 @@ def respond(
     chat_template: ChatTemplate | None,
     fewshot: int = 0,
     progress: Progress | None = None,
+    drafts: Mapping[str, str] | None = None,
 ) -> list[ItemResult]:
     """Ask each item, score each answer with its task's ``process_results``; results in the order of ``items``.
 
     Args:
         fewshot: solved examples before each item, chosen by the task's own sampler.
         progress: told of finished requests over all items.
+        drafts: by item id, what its answer may be; it changes speed, never answers.
 
     Raises:
         InputError: a task's own code fails on a response; names task and item.
@@ -73,6 +75,7 @@ def respond(
             until=domain.tasks[item.task].until,
             max_new_tokens=domain.tasks[item.task].max_new_tokens,
             group=item.task,
+            draft=(drafts or {}).get(item.item_id, ""),
         )
         for item in generate
     ]
