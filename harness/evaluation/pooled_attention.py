@@ -23,6 +23,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from harness.evaluation.prefix import parts
+from harness.evaluation.work import computed
 from harness.exceptions import is_out_of_memory
 
 NAME = "harness_pooled"
@@ -349,6 +350,7 @@ def forward(
     model: Any, run: Prefill | Decode, tokens: Sequence[int], positions: Sequence[int], keep: Sequence[int]
 ) -> torch.Tensor:
     """One pass over packed tokens; float32 logits (len(keep), vocabulary) at the places ``keep``."""
+    computed(len(tokens), len(keep), decoding=isinstance(run, Decode), training=torch.is_grad_enabled())
     device = model.device
     reset = _ACTIVE.set(run)
     try:

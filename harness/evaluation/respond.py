@@ -10,6 +10,7 @@ from typing import Any
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
 from harness.evaluation.engine import Engine, GenerationRequest, Progress, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
+from harness.evaluation.work import asked
 from harness.exceptions import HarnessError, InputError
 
 
@@ -79,7 +80,9 @@ def respond(
         )
         for item in generate
     ]
-    for item, answer in zip(generate, engine.generate(requests, step(0)) if requests else [], strict=True):
+    answers = engine.generate(requests, step(0)) if requests else []
+    asked(sum(answer.prompt_tokens for answer in answers), sum(answer.new_tokens for answer in answers))
+    for item, answer in zip(generate, answers, strict=True):
         handle = domain.tasks[item.task]
         results[item.item_id] = _result(
             item,
@@ -91,7 +94,9 @@ def respond(
             new_tokens=answer.new_tokens,
         )
     flat = [request for item in choice for request in endings[item.item_id]]
-    scores = iter(engine.loglikelihood(flat, step(len(generate))) if flat else [])
+    scored = engine.loglikelihood(flat, step(len(generate))) if flat else []
+    asked(sum(score.context_tokens + score.tokens for score in scored))
+    scores = iter(scored)
     for item in choice:
         handle = domain.tasks[item.task]
         own = [next(scores) for _ in endings[item.item_id]]
@@ -121,7 +126,9 @@ def gold_logprobs(
         ScoringRequest(domain.context(item, chat_template), domain.answer(item, chat_template), group=item.task)
         for item in items
     ]
-    return [score.logprob for score in engine.loglikelihood(requests, progress)]
+    scores = engine.loglikelihood(requests, progress)
+    asked(sum(score.context_tokens + score.tokens for score in scores))
+    return [score.logprob for score in scores]
 
 
 def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int) -> list[ScoringRequest]:

@@ -17,6 +17,7 @@ from harness.evaluation.pooled_attention import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
 from harness.exceptions import InputError
 from harness.loop.backends import OURS, Backend
+from harness.models.arithmetic import Arithmetic, measured
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -110,6 +111,10 @@ class LocalWorkbench:
                 yield pooled
             finally:
                 self._batch_size, self._chunk = pooled.batch_size, pooled.chunk
+
+    def arithmetic(self) -> Arithmetic | None:
+        """Operations of a token and what this machine can do, measured now; ``None`` where that cannot be told."""
+        return measured(self._session.model, self._method, self._loaded.policy.dtype)
 
     def train(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.loop.run import Run
@@ -20,12 +22,16 @@ class Reports:
 
     Args:
         run: in progress; what it has in memory is not read again.
+
+    Attributes:
+        seconds: that reports have taken so far.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._reader = RunReader(run.run_dir, run.load)
         self._page_of: int | None = None
+        self.seconds = 0.0
         self._failed = False
 
     def interim(self) -> None:
@@ -38,11 +44,12 @@ class Reports:
         done = self._run.state.done
         due = self._page_of is None or done >= max(self._page_of + 1, PAGE_GROWTH * self._page_of)
         try:
-            data = self._reader.read(self._run.ledger, rows=due)
-            write_summaries(data, self._run.run_dir)
-            if due:
-                write_page(data, self._run.run_dir)
-                self._page_of = done
+            with self._timed():
+                data = self._reader.read(self._run.ledger, rows=due)
+                write_summaries(data, self._run.run_dir)
+                if due:
+                    write_page(data, self._run.run_dir)
+                    self._page_of = done
         except Exception as error:  # whatever it is, the rounds are worth more than a report of them
             if not self._failed:
                 self._run.listener.notice(
@@ -58,6 +65,15 @@ class Reports:
             InputError: no baseline yet, or a damaged file; names it.
             EnvironmentFault: the folder cannot be written.
         """
-        data = self._reader.read(self._run.ledger)
-        write_summaries(data, self._run.run_dir)
-        return write_page(data, self._run.run_dir), data
+        with self._timed():
+            data = self._reader.read(self._run.ledger)
+            write_summaries(data, self._run.run_dir)
+            return write_page(data, self._run.run_dir), data
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        begun = self._run.clock()
+        try:
+            yield
+        finally:
+            self.seconds += self._run.clock() - begun
