@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny import make_tiny_model
 
+from harness.cli.session import settings_from
 from harness.evaluation.engine import GenerationRequest, ScoringRequest
 from harness.evaluation.lm_eval_engine import LmEvalEngine, hugging_face
 from harness.exceptions import EnvironmentFault, InputError
@@ -203,6 +204,12 @@ def test_of_a_backend_s_text_tokens_and_finish_reason_are_inferred(causal: Loade
     stop = exact[1].text[2:4]
     (cut,) = LmEvalEngine(Text(causal)).generate([GenerationRequest(PROMPTS[1], (stop,), 9)], None)
     assert cut.finish_reason == "stop"
+
+
+def test_the_engine_is_a_setting_and_an_option(tmp_path: Path) -> None:
+    (tmp_path / "harness.yaml").write_text("engine: vllm\n")
+    assert settings_from(tmp_path / "harness.yaml", {}).engine == "vllm"
+    assert settings_from(tmp_path / "harness.yaml", {"engine": "hf"}).engine == "hf"
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest_name() -> None:
