@@ -96,7 +96,7 @@ def test_drafts_right_wrong_and_hostile_change_no_answer(loaded: LoadedModel, ba
             ]
             hints.append(replace(request, draft=rng.choice(texts)))
         hints[0] = replace(hints[0], until=("e",))
-        engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size)
+        engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size, drafts=True)
         found = engine.generate(hints, None)
         (first,) = PooledEngine(loaded.model, loaded.tokenizer).generate([replace(requests[0], until=("e",))], None)
         assert found == [first, *expected[1:]]
@@ -110,12 +110,22 @@ def test_a_right_draft_leaves_nothing_to_decode(loaded: LoadedModel, monkeypatch
     for asked_for in (requests, hints):
         runs: list[Any] = []
         monkeypatch.setattr(pooled_engine, "Decode", lambda *a, runs=runs: runs.append(a) or Decode(*a))
-        PooledEngine(loaded.model, loaded.tokenizer).generate(asked_for, None)
+        PooledEngine(loaded.model, loaded.tokenizer, drafts=True).generate(asked_for, None)
         steps.append(len(runs))
     assert steps[0] >= 10
-    assert (
-        steps[1] <= steps[0] / 2
-    )  # not 0: a random model writes broken characters
+    assert steps[1] <= steps[0] / 2  # not 0: a random model writes broken characters
+
+
+def test_on_a_cpu_drafts_are_not_tried(loaded: LoadedModel) -> None:
+    assert not PooledEngine(loaded.model, loaded.tokenizer).drafts
+    assert PooledEngine(Elsewhere(loaded.model), loaded.tokenizer).drafts
+
+
+class Elsewhere:
+    """The model, but on a GPU."""
+
+    def __init__(self, model: Any) -> None:
+        self.device, self.generation_config = "cuda:0", model.generation_config
 
 
 def test_more_equal_prompts_than_rows(loaded: LoadedModel) -> None:

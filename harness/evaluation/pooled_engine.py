@@ -51,7 +51,8 @@ class PooledEngine:
         batch_size: most rows decoded together.
         chunk: tokens of prompts run together.
         on_notice: told in one line when memory forced smaller numbers.
-        drafts: whether requests' drafts are tried.
+        drafts: whether requests' drafts are tried; by default where a decoding step is bound by memory and not by
+            arithmetic, which is on a GPU (on a CPU they brought nothing, docs/log.md).
     """
 
     def __init__(
@@ -61,14 +62,14 @@ class PooledEngine:
         batch_size: int = 64,
         chunk: int = CHUNK,
         on_notice: Callable[[str], None] = lambda _: None,
-        drafts: bool = True,
+        drafts: bool | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.chunk = chunk
         self.on_notice = on_notice
-        self.drafts = drafts
+        self.drafts = torch.device(model.device).type != "cpu" if drafts is None else drafts
         self._decoder = Decoder(model, tokenizer)
 
     @property
