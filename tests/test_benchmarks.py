@@ -159,6 +159,10 @@ def test_the_training_table_compares_losses_by_step(bench: Any) -> None:
     text, data = training.summary(times, (4, "random"), 2, [1.0, 0.5], [1.0, 0.75], {"base": 0.5})
     assert "| trl SFTTrainer | 4 rows at a time, random | 8.0 | 4.0 | 8.0 | 4.00 |" in text
     assert data["equal_batches"]["largest_difference"] == 0.25
+    assert "NOT equal" in text
+    same, data = training.summary(times, (4, "random"), 2, [1.0, 0.5], [1.0, 0.50001], {})
+    assert "(equal)" in same
+    assert data["equal_batches"]["equal"] is True
     assert "| base | 50.0 |" in text
     with pytest.raises(ValueError, match="longer"):
         training.largest_gap([1.0], [1.0, 2.0])
