@@ -120,6 +120,24 @@ def test_nf4_on_a_cpu_computes_in_float32_and_stays_near_the_original(tiny: Path
     assert packed.weights_sha256 == plain.weights_sha256
 
 
+def test_gradients_through_nf4_are_the_same_after_the_model_was_asked(tiny: Path) -> None:
+    import torch
+
+    model = load(resolve(str(tiny)), choose_policy("cpu", "qlora", 100_000, 8 * 10**9)).model
+    ids = torch.tensor([[5, 9, 40, 7, 3]])
+    found = []
+    for _ in range(2):
+        model.train()
+        inputs = model.get_input_embeddings()(ids).detach().requires_grad_(True)
+        model(inputs_embeds=inputs).logits.sin().sum().backward()
+        found.append(inputs.grad)
+        model.eval()
+        with torch.inference_mode():
+            model(ids)
+    assert found[0].abs().max() > 0
+    assert torch.equal(*found)
+
+
 def test_weights_cut_short_are_named(tiny: Path) -> None:
     weights = tiny / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])

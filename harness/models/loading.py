@@ -209,6 +209,11 @@ def _load_model(folder: Path, policy: DevicePolicy) -> Any:
             f"{folder}: the weights lack {len(absent)} tensor(s) of {type(model).__name__}, first {absent[0]!r};"
             " not a causal language model, or saved incompletely"
         )
+    for module in model.modules():
+        # bitsandbytes 0.50 repacks a layer for good at its first call in eval mode on a CPU that multiplies bfloat16;
+        # from then on training gets wrong gradients without an error (its product for that layout has none).
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     return model if options else model.to(policy.device)
 
 
