@@ -24,6 +24,7 @@ from scripted_train import build_trainer, lora
 from subjects import data_folder, domain_items, load_model, open_workbench, quiet, scratch
 
 TRL, AS_IT_COMES, OURS = "trl SFTTrainer", "trl, adapters in bf16", "harness"
+EXACT = "harness, products in float32"
 ORDERS = ("random", "group_by_length")
 EQUAL = 3e-4
 """Losses in nats nearer than this are the same curve; rounding alone differs by about 1e-5."""
@@ -126,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = options.parse_args(argv)
     quiet()
     from harness.evaluation.domain import load_domain
+    from harness.models.linear import multiplies_bfloat16
     from harness.training.contract import CANDIDATE, Start
     from harness.training.recipe import load_recipe
     from harness.training.steps import arrange
@@ -150,8 +152,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         def by_trl(setting: tuple[int, str]) -> Contender:
             return Contender(TRL, lambda made: trl.train(made, *setting, out="trl"), prepare=trl.ready)
 
-        def ours() -> Any:
-            return wb.train(examples, recipe, Start(), folder / "ours", asked.seed, None)
+        exact = replace(recipe, optimiser=replace(recipe.optimiser, products="float32"))
+
+        def ours(by: Any = recipe, out: str = "ours") -> Any:
+            return wb.train(examples, by, Start(), folder / out, asked.seed, None)
 
         settings = [(micro, order) for micro in asked.micro if batch % micro == 0 for order in ORDERS]
         best = best_of(TRL, settings, by_trl)
@@ -159,10 +163,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.quantised:
             work = lambda made: trl.train(made, *best, out="bf16", fp32=False)  # noqa: E731
             contenders.insert(1, Contender(AS_IT_COMES, work, prepare=trl.ready))
+        elif multiplies_bfloat16():  # by default the frozen weights are then multiplied in it
+            contenders.append(Contender(EXACT, lambda: ours(exact, "exact")))
         times = race(contenders, asked.repeats)
 
         say("equal batches, loss by token")
-        plain = replace(recipe.optimiser, weigh="token", average=0.0, warmup=0.0, schedule="constant")
+        plain = replace(exact.optimiser, weigh="token", average=0.0, warmup=0.0, schedule="constant")
         order = [row.index for step in arrange(rows, batch, 1.0, asked.seed) for row in step]
         equal = wb.train(examples, replace(recipe, optimiser=plain), Start(), folder / "equal", asked.seed, None)
         curve = trl.train(trl.ready(), best[0], "sequential", "sequential", [trl.rows[index] for index in order])
@@ -206,7 +212,7 @@ def summary(
     rows = [
         [
             name,
-            None if name == OURS else setting,
+            None if name in (OURS, EXACT) else setting,
             timed.median,
             timed.median / steps,
             " ".join(f"{seconds:.1f}" for seconds in timed.seconds),
