@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,14 @@ class Evaluation:
         """Score of each skill, in alphabetical order."""
         skills = sorted({result.skill for result in self.results})
         return {skill: score([r for r in self.results if r.skill == skill]) for skill in skills}
+
+    def only(self, item_ids: Collection[str]) -> Evaluation:
+        """The same answers on some of the items."""
+        return replace(
+            self,
+            results=tuple(result for result in self.results if result.item_id in item_ids),
+            errors=tuple(record for record in self.errors if record.item_id in item_ids),
+        )
 
     def correctness(self) -> dict[str, float]:
         """Correctness by item id."""

@@ -75,6 +75,7 @@ def _view(run_dir: Path, data: Any) -> RoundView:
         losses=[(step, loss) for step, loss in data["losses"]],
         categories=data["categories"],
         learner=data["learner"],
+        futility=data.get("futility"),
     )
 
 
