@@ -27,6 +27,7 @@ class Settings:
         seed: of mining, training and row order.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``; empty chooses.
         fewshot: solved examples of the few-shot arm; 0 leaves the arm out.
+        engine: what evaluates: ``auto``, ``harness`` or a model name of lm-eval such as ``hf`` or ``vllm``.
         batch_size: most items decoded together; part of the measurement, though answers change in ties alone.
         stop_after: rounds in a row without a promotion after which a run ends.
         futility: whether a candidate that does clearly worse on a part of dev is rejected without asking the rest.
@@ -40,6 +41,7 @@ class Settings:
     recipe: str = "auto"
     seed: int = 0
     device: str = ""
+    engine: str = "auto"
     fewshot: int = 4
     batch_size: int = 64
     stop_after: int = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,8 +42,10 @@ class Evaluation:
 
     def by_skill(self) -> dict[str, Score]:
         """Score of each skill, in alphabetical order."""
-        skills = sorted({result.skill for result in self.results})
-        return {skill: score([r for r in self.results if r.skill == skill]) for skill in skills}
+        skills: dict[str, list[ItemResult]] = {}
+        for result in self.results:
+            skills.setdefault(result.skill, []).append(result)
+        return {skill: score(skills[skill]) for skill in sorted(skills)}
 
     def only(self, item_ids: Collection[str]) -> Evaluation:
         """The same answers on some of the items."""
@@ -145,54 +148,64 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
     )
 
 
+def _columns(path: Path) -> dict[str, list[Any]]:
+    """A parquet file's columns as Python values."""
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns: dict[str, list[Any]] = file.read().to_pydict()
+    except Exception as error:  # pyarrow raises many kinds; each means the same to the user
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: missing or damaged ({reason})") from error
+    return columns
+
+
 def load_evaluation(folder: Path) -> Evaluation:
     """Read back what `save_evaluation` wrote.
 
     Raises:
         InputError: a file is missing or damaged; names it.
     """
-    import pandas as pd
-
-    frames = {}
-    for name in (RESPONSES, ERRORS):
-        path = folder / name
-        try:
-            frames[name] = pd.read_parquet(path)
-        except Exception as error:  # pyarrow raises many kinds; each means the same to the user
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{path}: missing or damaged ({reason})") from error
+    columns = {name: _columns(folder / name) for name in (RESPONSES, ERRORS)}
     head = read_json(folder / SCORES)
+    strings = functools.cache(lambda text: tuple(json.loads(text)))  # most rows have the same few
     try:
         results = tuple(
             ItemResult(
-                item_id=row["item_id"],
-                task=row["task"],
-                skill=row["skill"],
-                cluster=row["cluster"],
-                doc=json.loads(row["doc"]),
-                prompt=row["prompt"],
-                target=row["target"],
-                response=row["response"],
-                finish_reason=row["finish_reason"],
-                correct=float(row["correct"]),
-                metrics=json.loads(row["metrics"]),
-                prompt_tokens=int(row["prompt_tokens"]),
-                new_tokens=int(row["new_tokens"]),
+                item_id=item_id,
+                task=task,
+                skill=skill,
+                cluster=cluster,
+                doc=json.loads(doc),
+                prompt=prompt,
+                target=target,
+                response=response,
+                finish_reason=finish_reason,
+                correct=float(correct),
+                metrics=json.loads(metrics),
+                prompt_tokens=int(prompt_tokens),
+                new_tokens=int(new_tokens),
             )
-            for row in frames[RESPONSES].to_dict("records")
-        )
+            for (
+                item_id, task, skill, cluster, prompt, target, response, finish_reason, correct, metrics,
+                prompt_tokens, new_tokens, doc,
+            ) in zip(*(columns[RESPONSES][name] for name in _RESPONSE_COLUMNS), strict=True)
+        )  # fmt: skip
         errors = tuple(
             ErrorRecord(
-                item_id=row["item_id"],
-                primary=None if pd.isna(row["primary"]) else str(row["primary"]),
+                item_id=item_id,
+                primary=None if primary is None else str(primary),
                 labels=tuple(
                     ErrorLabel(category, confidence, None if span is None else (span[0], span[1]), reason)
-                    for category, confidence, span, reason in json.loads(row["labels"])
+                    for category, confidence, span, reason in (() if labels == "[]" else json.loads(labels))
                 ),
-                not_assessed=tuple(json.loads(row["not_assessed"])),
-                reasons=tuple(json.loads(row["reasons"])),
+                not_assessed=strings(not_assessed),
+                reasons=strings(reasons),
             )
-            for row in frames[ERRORS].to_dict("records")
+            for item_id, primary, labels, not_assessed, reasons in zip(
+                *(columns[ERRORS][name] for name in _ERROR_COLUMNS), strict=True
+            )
         )
         return Evaluation(head["name"], results, errors, float(head["seconds"]), head["details"])
     except (KeyError, TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ from harness.exceptions import EnvironmentFault
 from harness.locate import data_folder
 from harness.loop.ledger import Ledger
 from harness.loop.lock import run_lock
+from harness.loop.profile import PHASES
 from harness.storage import read_json
 
 RECIPE = """\
@@ -177,6 +178,45 @@ def test_ctrl_c_ends_with_130_says_where_things_are_and_the_same_command_goes_on
     assert run("iterate", "--rounds", "2", "--out", "cut")[0] == 0
     assert decided(here / "cut") == whole
     assert read_json(here / "cut" / "summary.json")["status"] == "finished"
+
+
+def test_profile_shows_where_the_time_went_and_leaves_standard_output_alone(
+    bench: Bench, here: Path, run: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    code, out, err = run("iterate", "--rounds", "2", "--profile", "--json")
+    assert code == 0
+    assert json.loads(out)["rounds_done"] == 2
+    lines = [line.replace("│", " ").split() for line in err.splitlines()]
+    shown = [line[0] for line in lines if line and line[0] in ("start", *PHASES, "all")]
+    assert shown == [*PHASES, "all"]
+    mine = next(line for line in lines if line and line[0] == "mine")
+    assert mine[3].isdigit()  # prompt tokens; the scripted model computes none, so there is no floor
+    assert mine[4] == mine[6] == mine[7] == "-"
+
+
+def test_profile_is_shown_on_ctrl_c_too(
+    bench: Bench, here: Path, run: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    bench.fault = at_call("train", 2, KeyboardInterrupt)
+    code, out, err = run("iterate", "--rounds", "2", "--profile")
+    assert (code, out) == (130, "")
+    assert "where the time went" in err
+    assert err.endswith("interrupted\n")
+
+
+def test_a_profile_that_cannot_be_made_hides_nothing(bench: Bench, here: Path, run: Harness) -> None:
+    def damage(call: Call) -> None:
+        if call.kind == "train":
+            (here / "cut" / "rounds" / "001" / "mine.done.json").write_text("{")
+            raise EnvironmentFault("out of memory")
+
+    bench.fault = damage
+    code, _, err = run("iterate", "--rounds", "1", "--profile", "--out", "cut")
+    assert code == 3
+    assert "note: no profile: " in err
+    assert err.splitlines()[-1] == "error: out of memory"
 
 
 @pytest.mark.parametrize("full_at", ["train.jsonl", "ledger.jsonl", "responses.parquet"])

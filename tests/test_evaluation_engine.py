@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import torch
 from tiny import make_tiny_model
 
 from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
+from harness.evaluation.lm_eval_engine import LmEvalEngine, hugging_face
 from harness.evaluation.pooled_engine import PooledEngine
-from harness.evaluation.transformers_engine import TransformersEngine, shared_prefix
+from harness.evaluation.prefix import common
 from harness.exceptions import EnvironmentFault
 from harness.models.loading import LoadedModel, load, plan
 from harness.models.reference import resolve
@@ -37,18 +38,19 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load(reference, plan(reference, "lora", "cpu"), progress=False)
 
 
-AnyEngine = PooledEngine | TransformersEngine
+AnyEngine = PooledEngine | LmEvalEngine
+Kind = Callable[..., AnyEngine]
 
 
-@pytest.fixture(scope="module", params=[PooledEngine, TransformersEngine], ids=["pooled", "plain"])
-def kind(request: pytest.FixtureRequest) -> type[AnyEngine]:
+@pytest.fixture(scope="module", params=[PooledEngine, hugging_face], ids=["pooled", "hf"])
+def kind(request: pytest.FixtureRequest) -> Kind:
     return request.param  # type: ignore[no-any-return]
 
 
 class Make:
     """Makes the engine under test."""
 
-    def __init__(self, kind: type[AnyEngine]) -> None:
+    def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
     def __call__(self, loaded: LoadedModel, batch_size: int = 16, **options: Any) -> AnyEngine:
@@ -56,7 +58,7 @@ class Make:
 
 
 @pytest.fixture(scope="module")
-def engine(kind: type[AnyEngine]) -> Make:
+def engine(kind: Kind) -> Make:
     return Make(kind)
 
 
@@ -98,7 +100,7 @@ def test_a_shared_beginning_changes_no_answer(
 ) -> None:
     chosen = [place for place, prompt in enumerate(PROMPTS) if prompt.startswith(SHARED)]
     encoded = [loaded.tokenizer.encode(PROMPTS[place], add_special_tokens=False) for place in chosen]
-    assert shared_prefix(encoded) >= 8  # long enough that the engine computes it once
+    assert common(encoded[0], encoded[1], 1024) >= 8
     answers = engine(loaded, batch_size).generate([requests("skill")[place] for place in chosen], None)
     assert [answer.text for answer in answers] == [decode(loaded, expected[place]) for place in chosen]
 
@@ -185,6 +187,55 @@ def test_progress_reaches_the_number_of_requests(engine: Make, loaded: LoadedMod
     assert seen[-1] == (len(PROMPTS), len(PROMPTS))
 
 
+TEXTS = ("", "Hello", SHARED * 3 + "The parcel has not arrived. " * 40, "What is the capital of France? " * 9)
+
+
+@pytest.mark.parametrize("length", [1024, 64, 7])
+def test_whole_texts_are_scored_as_lm_eval_scores_them(loaded: LoadedModel, length: int) -> None:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    options = {"batch_size": 3, "max_length": length, "logits_cache": False}  # the cache errs: see TokenHFLM
+    hf = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, **options)
+    instances = [Instance("loglikelihood_rolling", {}, (text,), place) for place, text in enumerate(TEXTS)]
+    theirs = hf.loglikelihood_rolling(instances, disable_tqdm=True)
+    ours = PooledEngine(loaded.model, loaded.tokenizer).loglikelihood_rolling(TEXTS, None, length)
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert ours[0] == 0.0
+    assert ours[2] < ours[3] < ours[1] < 0
+
+
+def test_whole_texts_are_scored_alike_by_both_engines(engine: Make, loaded: LoadedModel) -> None:
+    scores = engine(loaded).loglikelihood_rolling(TEXTS, None)
+    assert scores == pytest.approx(hugging_face(loaded.model, loaded.tokenizer).loglikelihood_rolling(TEXTS, None))
+
+
+@pytest.mark.parametrize("chunk", [64, 2048])
+def test_a_long_continuation_is_scored_in_parts(
+    loaded: LoadedModel, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = loaded.tokenizer.encode(TEXTS[2], add_special_tokens=False)[:300]
+    with torch.inference_mode():
+        logits = loaded.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+    expected = float(sum(logits[place - 1, tokens[place]] for place in range(5, len(tokens))))
+    pooled = PooledEngine(loaded.model, loaded.tokenizer, chunk=chunk)
+    for part in (1024, 50):
+        monkeypatch.setattr("harness.evaluation.pooled_engine._PART", part)
+        (score,) = pooled.score_tokens([(tokens[:5], tokens[5:])], None)
+        assert score.logprob == pytest.approx(expected, rel=1e-5)
+        assert (score.tokens, score.context_tokens, score.is_greedy) == (len(tokens) - 5, 5, False)
+
+
+def test_a_pair_may_have_one_token_more_than_the_context(loaded: LoadedModel) -> None:
+    """The last token is predicted, not fed: GPT-2's learned positions end where the context does."""
+    import transformers
+
+    config = transformers.GPT2Config(vocab_size=512, n_embd=32, n_layer=1, n_head=2, n_positions=16)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    (score,) = PooledEngine(model, loaded.tokenizer).score_tokens([(list(range(9)), list(range(8)))], None)
+    assert score.logprob < 0
+
+
 def test_nothing_asked_is_nothing_answered(engine: Make, loaded: LoadedModel) -> None:
     assert engine(loaded).generate([], None) == []
     assert engine(loaded).loglikelihood([], None) == []
@@ -253,20 +304,16 @@ def test_log_likelihoods_are_those_of_lm_eval(engine: Make, loaded: LoadedModel)
         assert score.is_greedy == greedy
 
 
-class Hungry:
-    """The model, but a batch of more than ``rows`` does not fit."""
+def hungry(loaded: LoadedModel, rows: int, monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> None:
+    """A batch of more than ``rows`` does not fit the model from here on."""
+    forward = loaded.model.forward
 
-    def __init__(self, model: Any, rows: int, error: BaseException | None = None) -> None:
-        self.model, self.rows = model, rows
-        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    def limited(input_ids: torch.Tensor, **options: Any) -> Any:
+        if len(input_ids) > rows:
+            raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(input_ids=input_ids, **options)
 
-    def __call__(self, input_ids: torch.Tensor, **options: Any) -> Any:
-        if len(input_ids) > self.rows:
-            raise self.error
-        return self.model(input_ids=input_ids, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
+    monkeypatch.setattr(loaded.model, "forward", limited)
 
 
 @pytest.mark.parametrize(
@@ -275,43 +322,48 @@ class Hungry:
     ids=["device", "python", "torch on the CPU"],
 )
 def test_when_memory_runs_out_the_batch_is_halved_until_it_fits_and_answers_are_unchanged(
-    loaded: LoadedModel, expected: list[list[int]], error: BaseException | None
+    loaded: LoadedModel,
+    expected: list[list[int]],
+    error: BaseException | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     notices: list[str] = []
-    hungry = TransformersEngine(Hungry(loaded.model, 2, error), loaded.tokenizer, 16, notices.append)
-    answers = hungry.generate(requests(), None)
+    seen: list[int] = []
+    hungry(loaded, 2, monkeypatch, error)
+    engine = hugging_face(loaded.model, loaded.tokenizer, 16, notices.append)
+    answers = engine.generate(requests(), lambda done, _: seen.append(done))
     assert [answer.text for answer in answers] == [decode(loaded, tokens) for tokens in expected]
-    assert hungry.batch_size == 2
+    assert engine.batch_size == 2
     assert notices == [f"out of memory: evaluation batch halved to {size}" for size in (8, 4, 2)]
+    assert seen == [*range(1, len(PROMPTS) + 1)]
 
 
-def test_scores_are_unchanged_by_a_halved_batch(engine: Make, loaded: LoadedModel) -> None:
+def test_scores_are_unchanged_by_a_halved_batch(
+    engine: Make, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = [ScoringRequest(*pair) for pair in PAIRS]
-    hungry = TransformersEngine(Hungry(loaded.model, 1), loaded.tokenizer, 4)
-    for halved, whole in zip(hungry.loglikelihood(asked, None), engine(loaded).loglikelihood(asked, None), strict=True):
-        assert halved.logprob == pytest.approx(whole.logprob, abs=1e-4)
+    whole = engine(loaded).loglikelihood(asked, None)
+    hungry(loaded, 1, monkeypatch)
+    halves = hugging_face(loaded.model, loaded.tokenizer, 4).loglikelihood(asked, None)
+    for halved, one in zip(halves, whole, strict=True):
+        assert halved.logprob == pytest.approx(one.logprob, abs=1e-4)
 
 
-def test_not_even_one_item_fits(loaded: LoadedModel) -> None:
-    hungry = TransformersEngine(Hungry(loaded.model, 0), loaded.tokenizer, 2)
+def test_not_even_one_item_fits(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    hungry(loaded, 0, monkeypatch)
     with pytest.raises(EnvironmentFault) as caught:
-        hungry.generate(requests(), None)
+        hugging_face(loaded.model, loaded.tokenizer, 2).generate(requests(), None)
     assert str(caught.value) == ("out of memory with one item at a time; use a smaller model, qlora or shorter items")
 
 
-def test_another_failure_of_the_model_is_not_taken_for_lack_of_memory(loaded: LoadedModel) -> None:
-    broken = TransformersEngine(Hungry(loaded.model, 0, RuntimeError("shapes do not match")), loaded.tokenizer, 2)
+def test_another_failure_of_the_model_is_not_taken_for_lack_of_memory(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hungry(loaded, 0, monkeypatch, RuntimeError("shapes do not match"))
+    engine = hugging_face(loaded.model, loaded.tokenizer, 2)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        broken.generate(requests(), None)
-    assert broken.batch_size == 2
-
-
-@pytest.mark.parametrize(
-    ("rows", "count"),
-    [([[1, 2, 3], [1, 2, 4]], 2), ([[1, 2], [1, 2]], 1), ([[1, 2, 3], [1, 2]], 1), ([[1], [2]], 0), ([[5]], 0)],
-)
-def test_a_shared_beginning_leaves_every_row_a_token(rows: list[list[int]], count: int) -> None:
-    assert shared_prefix(rows) == count
+        engine.generate(requests(), None)
+    assert engine.batch_size == 2
 
 
 @pytest.mark.parametrize("architecture", ["mistral", "qwen2"])

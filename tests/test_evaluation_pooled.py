@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,13 @@ import pytest
 import torch
 from tiny import make_tiny_model
 
+from harness.evaluation import pooled_engine
 from harness.evaluation.decoding import encode_prompt
-from harness.evaluation.engine import GenerationRequest, ScoringRequest
-from harness.evaluation.pooled_attention import answers_alike
+from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
+from harness.evaluation.lm_eval_engine import hugging_face
+from harness.evaluation.pooled_attention import Decode, answers_alike
 from harness.evaluation.pooled_engine import PooledEngine
 from harness.evaluation.prefix import Row, trunks
-from harness.evaluation.transformers_engine import TransformersEngine
 from harness.exceptions import EnvironmentFault
 from harness.models.loading import LoadedModel, load, plan
 from harness.models.reference import resolve
@@ -53,22 +56,72 @@ def asked(texts: list[str], seed: int = 1) -> list[GenerationRequest]:
     return [GenerationRequest(text, (), rng.randrange(1, 14)) for text in texts]
 
 
+@pytest.fixture(scope="module")
+def one_by_one(loaded: LoadedModel) -> list[Generation]:
+    """What lm-eval's own model answers, a row at a time."""
+    return hugging_face(loaded.model, loaded.tokenizer, 1).generate(asked(prompts(90)), None)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 16, 64])
 @pytest.mark.parametrize("chunk", [32, 2048])
-def test_trunks_and_slots_that_change_hands_change_no_answer(loaded: LoadedModel, batch_size: int, chunk: int) -> None:
+def test_trunks_and_slots_that_change_hands_change_no_answer(
+    loaded: LoadedModel, one_by_one: list[Generation], batch_size: int, chunk: int
+) -> None:
     requests = asked(prompts(90))
     encoded = [encode_prompt(loaded.tokenizer, request.prompt) for request in requests]
     found = trunks([Row(i, tuple(tokens), len(tokens) - 1) for i, tokens in enumerate(encoded)])
     assert sum(len(trunk.tokens) >= 16 for trunk in found) >= 2  # both heads are held
     engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size, chunk)
-    expected = TransformersEngine(loaded.model, loaded.tokenizer, 1).generate(requests, None)
-    assert engine.generate(requests, None) == expected
+    assert engine.generate(requests, None) == one_by_one
+
+
+@pytest.mark.parametrize("batch_size", [2, 64])
+def test_drafts_right_wrong_and_hostile_change_no_answer(loaded: LoadedModel, batch_size: int) -> None:
+    requests = asked(prompts(60))
+    expected = PooledEngine(loaded.model, loaded.tokenizer, 64).generate(requests, None)
+    for seed in range(4):
+        rng = random.Random(seed)
+        hints = []
+        for request, answer in zip(requests, expected, strict=True):
+            cut = rng.randrange(len(answer.text) + 1)
+            texts = [
+                answer.text,
+                answer.text + " and more",
+                answer.text[:cut],
+                answer.text[:cut] + rng.choice(WORDS),
+                "<|im_end|>",
+                request.prompt,
+                "x" * 5_000,
+                "\ud800",
+            ]
+            hints.append(replace(request, draft=rng.choice(texts)))
+        hints[0] = replace(hints[0], until=("e",))
+        engine = PooledEngine(loaded.model, loaded.tokenizer, batch_size)
+        found = engine.generate(hints, None)
+        (first,) = PooledEngine(loaded.model, loaded.tokenizer).generate([replace(requests[0], until=("e",))], None)
+        assert found == [first, *expected[1:]]
+
+
+def test_a_right_draft_leaves_nothing_to_decode(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = asked(prompts(20))
+    answers = PooledEngine(loaded.model, loaded.tokenizer).generate(requests, None)
+    hints = [replace(request, draft=answer.text) for request, answer in zip(requests, answers, strict=True)]
+    steps = []
+    for asked_for in (requests, hints):
+        runs: list[Any] = []
+        monkeypatch.setattr(pooled_engine, "Decode", lambda *a, runs=runs: runs.append(a) or Decode(*a))
+        PooledEngine(loaded.model, loaded.tokenizer).generate(asked_for, None)
+        steps.append(len(runs))
+    assert steps[0] >= 10
+    assert (
+        steps[1] <= steps[0] / 2
+    )  # not 0: a random model writes broken characters
 
 
 def test_more_equal_prompts_than_rows(loaded: LoadedModel) -> None:
     requests = [GenerationRequest("the parcel", (), 5)] * 9
     answers = PooledEngine(loaded.model, loaded.tokenizer, 2).generate(requests, None)
-    assert answers == TransformersEngine(loaded.model, loaded.tokenizer, 1).generate(requests, None)
+    assert answers == hugging_face(loaded.model, loaded.tokenizer, 1).generate(requests, None)
 
 
 def test_a_prompt_without_a_token_and_an_ending_without_one(loaded: LoadedModel) -> None:
@@ -86,7 +139,7 @@ def test_endings_of_one_question_are_scored_as_one_tree(loaded: LoadedModel, chu
         ScoringRequest(prompt, ending) for prompt in prompts(60) for ending in (" yes", " no", " thirty days", "")
     ]
     ours = PooledEngine(loaded.model, loaded.tokenizer, chunk=chunk).loglikelihood(requests, None)
-    theirs = TransformersEngine(loaded.model, loaded.tokenizer, 1).loglikelihood(requests, None)
+    theirs = hugging_face(loaded.model, loaded.tokenizer, 1).loglikelihood(requests, None)
     for one, other in zip(ours, theirs, strict=True):
         assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
         assert (one.is_greedy, one.tokens, one.context_tokens) == (other.is_greedy, other.tokens, other.context_tokens)
@@ -96,9 +149,7 @@ def test_a_prompt_longer_than_a_chunk_runs_in_parts(loaded: LoadedModel) -> None
     long = " ".join(WORDS * 20)
     requests = [GenerationRequest(long + " x", (), 6), GenerationRequest("short", (), 6)]
     engine = PooledEngine(loaded.model, loaded.tokenizer, chunk=64)
-    assert engine.generate(requests, None) == TransformersEngine(loaded.model, loaded.tokenizer, 1).generate(
-        requests, None
-    )
+    assert engine.generate(requests, None) == hugging_face(loaded.model, loaded.tokenizer, 1).generate(requests, None)
 
 
 def test_the_models_own_attention_is_back_afterwards(loaded: LoadedModel) -> None:
@@ -124,6 +175,16 @@ def build(kind: str) -> Any:
     }
     configs: dict[str, Any] = {
         "gpt2": lambda: transformers.GPT2Config(**shared, n_embd=64, n_layer=2, n_head=4, n_positions=1024),
+        "llama": lambda: transformers.LlamaConfig(**shared, **sizes),
+        "mistral": lambda: transformers.MistralConfig(**shared, **sizes, sliding_window=None),
+        "qwen2": lambda: transformers.Qwen2Config(**shared, **{k: v for k, v in sizes.items() if k != "head_dim"}),
+        "qwen2 window": lambda: transformers.Qwen2Config(
+            **shared,
+            **{k: v for k, v in sizes.items() if k != "head_dim"},
+            use_sliding_window=True,
+            sliding_window=9,
+            max_window_layers=1,
+        ),
         "mistral window": lambda: transformers.MistralConfig(**shared, **sizes, sliding_window=9),
         "gemma": lambda: transformers.GemmaConfig(**shared, **sizes),
         "gemma3": lambda: transformers.Gemma3TextConfig(**shared, **sizes, sliding_window=9),
@@ -145,7 +206,10 @@ def build(kind: str) -> Any:
     return transformers.AutoModelForCausalLM.from_config(configs[kind](), dtype=torch.float32).eval()
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "mistral window", "gemma", "gemma3", "qwen3"])
+SERVED = ("gpt2", "llama", "mistral", "mistral window", "qwen2", "qwen2 window", "qwen3", "gemma", "gemma3")
+
+
+@pytest.mark.parametrize("kind", SERVED)
 def test_architectures_that_it_serves(loaded: LoadedModel, kind: str) -> None:
     model = build(kind)
     assert answers_alike(model)
@@ -160,6 +224,42 @@ def test_architectures_that_it_serves(loaded: LoadedModel, kind: str) -> None:
         new = out[0, ids.shape[1] :]
         assert answer.text == loaded.tokenizer.decode(new, skip_special_tokens=True)
         assert answer.new_tokens == len(new)
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_scores_of_architectures_that_it_serves(loaded: LoadedModel, kind: str) -> None:
+    model = build(kind)
+    pairs = [ScoringRequest(prompt, ending) for prompt in prompts(6) for ending in (" yes", " thirty days")]
+    ours = PooledEngine(model, loaded.tokenizer, 5).loglikelihood(pairs, None)
+    for one, other in zip(ours, hugging_face(model, loaded.tokenizer, 4).loglikelihood(pairs, None), strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
+        assert (one.is_greedy, one.tokens, one.context_tokens) == (other.is_greedy, other.tokens, other.context_tokens)
+
+
+@pytest.mark.parametrize("make", [PooledEngine, hugging_face], ids=["pooled", "hf"])
+@pytest.mark.parametrize("architecture", ["llama", "mistral window", "gpt2"])
+def test_the_side_on_which_a_tokenizer_pads_changes_no_answer(
+    loaded: LoadedModel, make: Any, architecture: str
+) -> None:
+    model, requests = build(architecture), asked(prompts(20))
+    answers = []
+    for side in ("left", "right"):
+        tokenizer = copy.deepcopy(loaded.tokenizer)
+        tokenizer.padding_side = side
+        answers.append(make(model, tokenizer, 4).generate(requests, None))
+        assert tokenizer.padding_side == side
+    assert answers[0] == answers[1] == PooledEngine(model, loaded.tokenizer, 1).generate(requests, None)
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "bloom", "mamba", "phi3 longrope"])
+def test_architectures_that_it_refuses_are_served_by_lm_eval_s_own(loaded: LoadedModel, kind: str) -> None:
+    model = build(kind)
+    requests = asked(prompts(12))
+    together = hugging_face(model, loaded.tokenizer, 4).generate(requests, None)
+    if kind != "mamba":  # whose state takes the padding in
+        assert together == hugging_face(model, loaded.tokenizer, 1).generate(requests, None)
+    assert {answer.finish_reason for answer in together} == {"length"}
+    assert [answer.new_tokens for answer in together] == [request.max_new_tokens for request in requests]
 
 
 @pytest.mark.parametrize("kind", ["gemma2", "bloom", "mamba", "phi3 longrope"])
@@ -193,7 +293,7 @@ def test_when_memory_runs_out_it_begins_again_with_less(loaded: LoadedModel) -> 
     requests = asked(prompts(60))
     notices: list[str] = []
     engine = PooledEngine(Narrow(loaded.model, 120), loaded.tokenizer, 64, on_notice=notices.append)
-    expected = TransformersEngine(loaded.model, loaded.tokenizer, 1).generate(requests, None)
+    expected = hugging_face(loaded.model, loaded.tokenizer, 1).generate(requests, None)
     assert engine.generate(requests, None) == expected
     assert engine.chunk <= 128
     assert notices == [f"out of memory: evaluation batch halved to {64 >> n}" for n in range(1, len(notices) + 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.prefix import Row, Trunk, common, pack, segments, trunks
+from harness.evaluation.prefix import Row, Trunk, common, pack, parts, segments, trunks
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=30)
 
@@ -90,3 +90,30 @@ def test_common_stops_at_the_limit() -> None:
     assert common([1, 2, 3], [1, 2, 4], 9) == 2
     assert common([1, 2, 3], [1, 2, 3], 2) == 2
     assert common([], [1], 5) == 0
+
+
+@given(SEQUENCES, st.integers(1, 12))
+def test_parts_cover_a_segment_and_each_token_sees_its_path(sequences: list[list[int]], size: int) -> None:
+    segment = pack(sorted(rows_of(sequences), key=lambda row: row.tokens), 0)
+    found = parts(segment.parents, size)
+    assert [part.start for part in found] == [0, *(part.stop for part in found[:-1])]
+    assert found[-1].stop == len(segment.tokens)
+    for part in found:
+        whole = {place for number in part.above for place in range(found[number].start, found[number].stop)}
+        chain = part.parents == tuple(range(-1, part.stop - part.start - 1))
+        assert chain or part.stop - part.start <= size
+        for place in range(part.start, part.stop):
+            path, own = set(), place - part.start
+            while own >= 0:
+                path.add(part.start + own)
+                own = part.parents[own]
+            expected, at = set(), place
+            while at >= 0:
+                expected.add(at)
+                at = segment.parents[at]
+            assert path | whole == expected
+
+
+def test_rows_out_of_order_are_one_part() -> None:
+    segment = pack(rows_of([[1, 2, 3], [1, 5], [1, 2, 4]]), 0)
+    assert [(part.start, part.stop) for part in parts(segment.parents, 2)] == [(0, 5)]

@@ -27,9 +27,8 @@ def baseline(context: click.Context, /, config: Path | None, out: Path | None, a
 
     with listener, opened(settings, out, listener) as run:
         from harness.loop.run import baseline as score_baseline
-        from harness.reporting.load import load_report_data, write_reports
+        from harness.reporting.interim import Reports
 
         score_baseline(run)
-        page = write_reports(run.run_dir)
-        data = load_report_data(run.run_dir)
+        page, data = Reports(run).final()
     print_baseline(data, page, as_json)

@@ -19,6 +19,7 @@ _RUN_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/DOMAIN]."),
     click.option("--seed", type=int, help="Seed of mining and training [default: 0]."),
     click.option("--device", help="cpu, cuda, cuda:N or mps [default: the best there is]."),
+    click.option("--engine", help="auto, harness, or a model name of lm-eval such as hf or vllm [default: auto]."),
     click.option("--fewshot", type=int, help="Solved examples of the few-shot arm; 0 leaves it out [default: 4]."),
     click.option("--batch-size", type=int, help="Items evaluated together [default: 64]."),
     click.option("--limit", type=int, help="Most items of dev, test and guard each, for a trial run."),

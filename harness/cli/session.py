@@ -31,7 +31,7 @@ _PACKAGES = ("lm_eval", "torch", "transformers", "peft", "trl", "bitsandbytes", 
 def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
     """Settings from the file and the command line's options."""
     known = ("model", "domain", "guard", "recipe", "seed", "device", "fewshot", "batch_size", "limit", "stop_after")
-    return load_settings(config, {key: options.get(key) for key in known})
+    return load_settings(config, {key: options.get(key) for key in (*known, "engine")})
 
 
 def quiet_libraries() -> None:
@@ -60,7 +60,7 @@ def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListene
     policy = plan(reference, recipe.method, device or None)
     listener.line(f"model {settings.model}: {policy.why}")
     loaded = load(reference, policy)
-    workbench = LocalWorkbench(loaded, recipe, settings.batch_size, settings.seed, listener.notice)
+    workbench = LocalWorkbench(loaded, recipe, settings.batch_size, settings.seed, listener.notice, settings.engine)
     return workbench, replace(recipe, method=policy.method or recipe.method)
 
 

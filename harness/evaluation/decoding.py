@@ -35,6 +35,27 @@ def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[i
     return (whole if len(whole) > answer else _first(tokenizer) + whole), answer
 
 
+def windows(
+    tokenizer: Any, texts: Sequence[str], max_length: int
+) -> tuple[list[int], list[tuple[list[int], list[int]]]]:
+    """Texts cut into (context, continuation) windows as lm-eval's ``loglikelihood_rolling`` cuts them.
+
+    Each token is predicted once; the windows are disjoint but for one token of context, the last one reaches back as
+    far as it fits.
+
+    Returns:
+        for each window the place of its text, and the windows; a text without a token has none.
+    """
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+    owners, cut = [], []
+    for place, text in enumerate(texts):
+        for pair in get_rolling_token_windows(_encode(tokenizer, text), _first(tokenizer)[0], max_length, 1):
+            owners.append(place)
+            cut.append(make_disjoint_window(pair))
+    return owners, cut
+
+
 def _encode(tokenizer: Any, text: str) -> list[int]:
     begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
     return list(tokenizer.encode(text, add_special_tokens=not begun))

@@ -1,4 +1,4 @@
-"""What the loop asks of an engine: greedy text for prompts, log-probabilities for continuations."""
+"""What the loop asks of an engine: text for prompts, log-probabilities for continuations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.evaluation.items import FinishReason
+from harness.exceptions import InputError
 
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, called as requests finish."""
@@ -14,24 +15,48 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One prompt to answer greedily.
+    """One prompt to answer, greedily unless a temperature is given.
 
     Attributes:
         prompt: the whole text, chat template applied.
         until: stop strings; the text ends before the first that occurs.
         max_new_tokens: limit on generated tokens, end token included.
         group: requests of one group (a task's items) begin alike; a hint that changes speed, never answers.
+        temperature: 0 takes the likeliest token; above 0, tokens are drawn from the softmax of logits / temperature.
+        top_k: draws are from this many of the likeliest tokens; 0 for all.
+        top_p: draws are from the fewest likeliest tokens that have this probability together, above 0 to 1 (all).
+        seed, sample: seed of the draws, and which of several answers to one prompt this is. Equal prompt, seed and
+            sample give equal text, whatever else is asked with it.
+        draft: what the answer may be (an earlier model's, the gold one); a hint that changes speed, never answers.
+
+    Raises:
+        InputError: a number is out of its range.
     """
 
     prompt: str
     until: tuple[str, ...] = ()
     max_new_tokens: int = 64
     group: str = ""
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    sample: int = 0
+    draft: str = ""
+
+    def __post_init__(self) -> None:
+        for name, fits, wanted in (
+            ("temperature", 0 <= self.temperature < float("inf"), "0 or more"),
+            ("top_k", self.top_k >= 0, "0 or more"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+        ):
+            if not fits:
+                raise InputError(f"generation argument '{name}' is {getattr(self, name)}; it must be {wanted}")
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A greedy answer.
+    """An answer.
 
     Attributes:
         text: the answer without end token and stop string.
@@ -89,7 +114,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
-        """Greedy answers, in the order of ``requests``."""
+        """Answers, in the order of ``requests``."""
         ...
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:

@@ -22,9 +22,14 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from harness.evaluation.prefix import parts
+from harness.evaluation.work import computed
 from harness.exceptions import is_out_of_memory
 
 NAME = "harness_pooled"
+PART = 96
+"""Tokens of a branching tree that attend to one another in one product, at most: on a CPU, where arithmetic counts."""
+_PART_ELSEWHERE = 1_024  # on a GPU, where the number of launches does
 
 
 class Unsupported(Exception):
@@ -99,6 +104,18 @@ class Block:
     writes: Sequence[tuple[int, torch.Tensor]] = ()
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A `harness.evaluation.prefix.Part` within a pass: ``above`` are numbers of parts of the pass."""
+
+    size: int
+    above: Sequence[int]
+    trunk: TrunkCache
+    parents: Sequence[int]
+    depths: Sequence[int]  # of its own tokens
+    depths_above: Sequence[int]
+
+
 class Prefill:
     """Tokens of several segments, none of which sees another.
 
@@ -106,11 +123,31 @@ class Prefill:
         blocks: in the order of the packed sequence.
         slots: where rows to be decoded are written.
         grow: the trunk that the only block extends, if that is what the pass is for.
+        part: tokens that attend to one another in one product at most, where a segment branches; by default what
+            suits the device.
     """
 
-    def __init__(self, blocks: Sequence[Block], slots: Slots | None = None, grow: TrunkCache | None = None) -> None:
-        self.blocks, self.slots, self.grow = blocks, slots, grow
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        slots: Slots | None = None,
+        grow: TrunkCache | None = None,
+        part: int | None = None,
+    ) -> None:
+        self.slots, self.grow = slots, grow
+        self._blocks, self._part = blocks, part
         self.windows: set[int] = set()  # sliding windows that layers asked for
+        self._parts: list[_Part] = []
+        written = [(slot, block.start, places) for block in blocks for slot, places in block.writes]
+        self._written = (
+            (
+                torch.cat([torch.full_like(places, slot) for slot, _, places in written]),
+                torch.cat([torch.arange(len(places), device=places.device) for _, _, places in written]),
+                torch.cat([places + start for _, start, places in written]),
+            )
+            if written
+            else None
+        )
         self._masks: dict[tuple[int, int | None, int], torch.Tensor] = {}
 
     def attend(
@@ -124,45 +161,59 @@ class Prefill:
         dropout: float,
     ) -> torch.Tensor:
         """Attention of (1, heads, tokens, size) queries; returns (1, tokens, heads, size)."""
+        if not self._parts:
+            self._lay_out(self._part or (PART if query.device.type == "cpu" else _PART_ELSEWHERE))
         if window is not None:
             self.windows.add(window)
-        out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
+        if self.slots is not None and self._written is not None:
+            keys, values = self.slots.layer(layer, key)
+            slot, at, place = self._written
+            keys[slot, :, at] = key[0, :, place].transpose(0, 1)
+            values[slot, :, at] = value[0, :, place].transpose(0, 1)
         group = query.shape[1] // key.shape[1]
-        for number, block in enumerate(self.blocks):
-            own = slice(block.start, block.stop)
-            q, k, v = query[0, :, own], key[0, :, own], value[0, :, own]
-            if self.slots is not None:
-                keys, values = self.slots.layer(layer, key)
-                for slot, places in block.writes:
-                    keys[slot, :, : len(places)] = k[:, places]
-                    values[slot, :, : len(places)] = v[:, places]
-            if block.trunk.length:
-                k = torch.cat([block.trunk.keys[layer], k], dim=1)
-                v = torch.cat([block.trunk.values[layer], v], dim=1)
+        sizes = [part.size for part in self._parts]
+        queries, keyed, valued = (torch.split(tensor[0], sizes, dim=1) for tensor in (query, key, value))
+        answers = []
+        for number, part in enumerate(self._parts):
+            ks, vs = ([tensors[above] for above in (*part.above, number)] for tensors in (keyed, valued))
+            if part.trunk.length:
+                ks, vs = [part.trunk.keys[layer], *ks], [part.trunk.values[layer], *vs]
+            k, v = (torch.cat(tensors, dim=1) if len(tensors) > 1 else tensors[0] for tensors in (ks, vs))
             # The query heads of one key head stand behind one another, as if they were more queries of it.
-            q = q.reshape(k.shape[0], -1, q.shape[-1])  # (key heads, group x tokens, size)
-            mask = self._mask(number, block, window, group, query)
+            q = queries[number].reshape(k.shape[0], -1, query.shape[3])  # (key heads, group x tokens, size)
+            mask = self._mask(number, part, window, group, query)
             answer = scaled_dot_product_attention(
                 q[None], k[None], v[None], attn_mask=mask, dropout_p=dropout, scale=scale
             )[0]
-            out[0, own] = answer.reshape(query.shape[1], -1, value.shape[3]).transpose(0, 1)
+            answers.append(answer.reshape(query.shape[1], -1, value.shape[3]).transpose(0, 1))
         if self.grow is not None:
             self.grow.extend(layer, key[0], value[0])
-        return out
+        return torch.cat(answers)[None]
 
-    def _mask(self, number: int, block: Block, window: int | None, group: int, like: torch.Tensor) -> torch.Tensor:
-        """(group x tokens, trunk + tokens): 0 where a token may look, -inf elsewhere."""
+    def _lay_out(self, most: int) -> None:
+        for block in self._blocks:
+            first = len(self._parts)
+            for own in parts(block.parents, most):
+                seen = [first + number for number in own.above]
+                depths = block.depths[own.start : own.stop]
+                above = [depth for number in seen for depth in self._parts[number].depths]
+                self._parts.append(_Part(own.stop - own.start, seen, block.trunk, own.parents, depths, above))
+
+    def _mask(self, number: int, part: _Part, window: int | None, group: int, like: torch.Tensor) -> torch.Tensor:
+        """(group x tokens, trunk + above + tokens): 0 where a token may look, -inf elsewhere."""
         found = self._masks.get((number, window, group))
         if found is None:
-            sees = torch.zeros(len(block.parents), len(block.parents), dtype=torch.bool)
-            for place, parent in enumerate(block.parents):
+            sees = torch.zeros(part.size, part.size, dtype=torch.bool)
+            for place, parent in enumerate(part.parents):
                 if parent >= 0:
                     sees[place] = sees[parent]
                 sees[place, place] = True
-            whole = torch.cat([torch.ones(len(block.parents), block.trunk.length, dtype=torch.bool), sees], dim=1)
-            if window is not None and block.trunk.length + max(block.depths) >= window:
-                own = torch.tensor(block.depths) + block.trunk.length
-                positions = torch.cat([torch.arange(block.trunk.length), own])
+            before = part.trunk.length + len(part.depths_above)
+            whole = torch.cat([torch.ones(part.size, before, dtype=torch.bool), sees], dim=1)
+            if window is not None and part.trunk.length + max(part.depths) >= window:
+                own = torch.tensor(part.depths) + part.trunk.length
+                above = torch.tensor(part.depths_above, dtype=torch.long) + part.trunk.length
+                positions = torch.cat([torch.arange(part.trunk.length), above, own])
                 whole &= own[:, None] - positions[None, :] < window
             mask = torch.zeros(whole.shape).masked_fill_(~whole, float("-inf"))
             found = mask.repeat(group, 1).to(like)
@@ -299,6 +350,7 @@ def forward(
     model: Any, run: Prefill | Decode, tokens: Sequence[int], positions: Sequence[int], keep: Sequence[int]
 ) -> torch.Tensor:
     """One pass over packed tokens; float32 logits (len(keep), vocabulary) at the places ``keep``."""
+    computed(len(tokens), len(keep), decoding=isinstance(run, Decode), training=torch.is_grad_enabled())
     device = model.device
     reset = _ACTIVE.set(run)
     try:

@@ -1,22 +1,23 @@
-"""The fast engine: greedy decoding and scoring where a set of prompts is one piece of work.
+"""The fast engine: decoding and scoring where a set of prompts is one piece of work.
 
 Long beginnings that prompts share are computed once (`harness.evaluation.prefix`); prompts are run packed, without
 padding, in chunks that stay within the processor's caches; rows that have finished leave, and waiting ones take their
-slots. Answers are those of greedy decoding one row at a time, but for ties within rounding.
+slots. Answers are those of decoding one row at a time, but for ties within rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 
-from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt
+from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, windows
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.pooled_attention import Block, Decode, Prefill, Slots, TrunkCache, forward
 from harness.evaluation.prefix import Row, Segment, Trunk, segments, trunks
+from harness.evaluation.sampling import Sampler, choose, sampler
 from harness.exceptions import EnvironmentFault, is_out_of_memory
 
 _Result = TypeVar("_Result")
@@ -27,6 +28,7 @@ _LEAST_CHUNK = 64
 _SEGMENT = 256  # tokens that attend to one another in one product; larger ones waste work on what they may not see
 _SLOT_TOKENS = 32_768  # tokens for which slots are held at most, where more than one row fits
 _SCORED = 512  # positions whose logits are held at a time, where more than one segment fits
+_PART = 1_024  # positions of one continuation scored at a time
 
 
 @dataclass
@@ -36,6 +38,7 @@ class _Live:
     row: Row
     trunk: TrunkCache
     length: int  # tokens in its slot
+    sampler: Sampler | None
     new: list[int] = field(default_factory=list)
 
 
@@ -48,6 +51,7 @@ class PooledEngine:
         batch_size: most rows decoded together.
         chunk: tokens of prompts run together.
         on_notice: told in one line when memory forced smaller numbers.
+        drafts: whether requests' drafts are tried.
     """
 
     def __init__(
@@ -57,12 +61,14 @@ class PooledEngine:
         batch_size: int = 64,
         chunk: int = CHUNK,
         on_notice: Callable[[str], None] = lambda _: None,
+        drafts: bool = True,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.chunk = chunk
         self.on_notice = on_notice
+        self.drafts = drafts
         self._decoder = Decoder(model, tokenizer)
 
     @property
@@ -75,15 +81,21 @@ class PooledEngine:
         return len(encode_prompt(self.tokenizer, text))
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
-        """Greedy answers, in the order of ``requests``.
+        """Answers, in the order of ``requests``.
 
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
-        rows = []
-        for index, request in enumerate(requests):
-            tokens = encode_prompt(self.tokenizer, request.prompt)
-            rows.append(Row(index, tuple(tokens), len(tokens) - 1))
+        return self.continue_tokens([encode_prompt(self.tokenizer, r.prompt) for r in requests], requests, progress)
+
+    def continue_tokens(
+        self, prompts: Sequence[Sequence[int]], requests: Sequence[GenerationRequest], progress: Progress | None
+    ) -> list[Generation]:
+        """`generate` with the ``requests``' prompts as token ids, at least one each."""
+        rows = [
+            Row(index, (*prompt, *self._draft(request)), len(prompt) - 1)
+            for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
+        ]
         return self._until_done(rows, lambda finished: self._decode_all(rows, requests, finished), progress)
 
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
@@ -92,12 +104,63 @@ class PooledEngine:
         Raises:
             EnvironmentFault: memory runs out even with one row at a time.
         """
-        rows, answers = [], []
-        for index, request in enumerate(requests):
+        pairs = []
+        for request in requests:
             whole, answer = encode_pair(self.tokenizer, request.context, request.continuation)
-            rows.append(Row(index, tuple(whole), len(whole) - answer - 1))
-            answers.append(answer)
-        return self._until_done(rows, lambda finished: self._score_all(rows, answers, finished), progress)
+            pairs.append((whole[:-answer], whole[-answer:]))
+        return self.score_tokens(pairs, progress)
+
+    def loglikelihood_rolling(
+        self, texts: Sequence[str], progress: Progress | None, max_length: int | None = None
+    ) -> list[float]:
+        """Log-probability of each whole text in nats, as lm-eval's HFLM takes it.
+
+        Texts longer than the context are cut into windows, each token predicted once; the first follows the
+        tokenizer's first (or else last) token. All windows of all texts are scored together.
+
+        Args:
+            max_length: tokens of a window; by default the context length.
+
+        Raises:
+            EnvironmentFault: memory runs out even with one row at a time.
+        """
+        owners, pairs = windows(self.tokenizer, texts, max_length or self.context_length)
+        totals = [0.0] * len(texts)
+        for owner, score in zip(owners, self.score_tokens(pairs, progress), strict=True):
+            totals[owner] += score.logprob
+        return totals
+
+    def score_tokens(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], progress: Progress | None
+    ) -> list[Scoring]:
+        """Log-probabilities of continuations as token ids.
+
+        Args:
+            pairs: (context, continuation), the context at least one token. The last token of a pair is predicted but
+                never fed, so a pair may have one token more than the model's context.
+
+        Raises:
+            EnvironmentFault: memory runs out even with one row at a time.
+        """
+        rows: list[Row] = []
+        targets: list[Sequence[int]] = []
+        owners: list[int] = []
+        for owner, (context, continuation) in enumerate(pairs):
+            whole = (*context, *continuation)
+            # A part at a time, so that logits of one part only are held; what stands before a part becomes a trunk.
+            for start in range(len(context), len(whole), _PART):
+                stop = min(start + _PART, len(whole))
+                rows.append(Row(len(rows), whole[: stop - 1], start - 1))
+                targets.append(whole[start:stop])
+                owners.append(owner)
+        parts: list[tuple[float, bool]] = self._until_done(
+            rows, lambda finished: self._score_all(rows, targets, finished), progress
+        )
+        scores = [Scoring(0.0, True, len(answer), len(context)) for context, answer in pairs]
+        for owner, (logprob, greedy) in zip(owners, parts, strict=True):
+            one = scores[owner]
+            scores[owner] = replace(one, logprob=one.logprob + logprob, is_greedy=one.is_greedy and greedy)
+        return scores
 
     def _until_done(
         self, rows: list[Row], work: Callable[[_Finished[_Result]], None], progress: Progress | None
@@ -136,11 +199,20 @@ class PooledEngine:
 
     # Answers
 
+    def _draft(self, request: GenerationRequest) -> list[int]:
+        """Tokens to try as the request's answer, one fewer than it may have; none where they would not pay."""
+        if not self.drafts or not request.draft or request.temperature > 0:
+            return []
+        # A long hint costs before it is known to be wrong.
+        text = request.draft[: 8 * request.max_new_tokens].encode("utf-8", "ignore").decode()  # no lone surrogates
+        tokens = self.tokenizer.encode(text, add_special_tokens=False)
+        return [*tokens, self.tokenizer.eos_token_id][: request.max_new_tokens - 1]
+
     def _decode_all(
         self, rows: list[Row], requests: Sequence[GenerationRequest], finished: _Finished[Generation]
     ) -> None:
         plan = list(self._plan(rows))
-        below = [(row, len(row.tokens) - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
+        below = [(row, row.shareable + 1 - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
         need = max((own + requests[row.index].max_new_tokens for row, own in below), default=1)
         count = max(1, min(len(rows), self.batch_size, _SLOT_TOKENS // need))
         slots = Slots(count, need)
@@ -151,28 +223,61 @@ class PooledEngine:
             if queue and len(live) <= count // 2:
                 chosen = _admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
                 if chosen:
-                    live += self._enter(chosen, caches, slots, len(live))
+                    live += self._enter(chosen, caches, slots, len(live), requests)
                     self._leave(live, slots, requests, finished)
                     continue
             run = Decode(slots, [one.length for one in live], [one.trunk for one in live], self.model.device)
             tokens = [one.new[-1] for one in live]
             positions = [one.trunk.length + one.length for one in live]
-            picked = forward(self.model, run, tokens, positions, range(len(live))).argmax(-1).tolist()
+            logits = forward(self.model, run, tokens, positions, range(len(live)))
+            picked = choose(logits, [one.sampler for one in live], [len(one.new) for one in live])
             for one, token in zip(live, picked, strict=True):
                 one.length += 1
                 one.new.append(token)
             self._leave(live, slots, requests, finished)
 
-    def _enter(self, chosen: Sequence[tuple[Trunk, Segment]], caches: _Trunks, slots: Slots, first: int) -> list[_Live]:
-        """Run prompts into the slots from ``first`` on, and pick each row's first token."""
+    def _enter(
+        self,
+        chosen: Sequence[tuple[Trunk, Segment]],
+        caches: _Trunks,
+        slots: Slots,
+        first: int,
+        requests: Sequence[GenerationRequest],
+    ) -> list[_Live]:
+        """Run prompts and drafts into the slots from ``first`` on; each row gets what it would have decoded.
+
+        A draft is right as far as each of its tokens is the likeliest after those before it; the first that is not is
+        replaced by the likeliest, and decoding goes on from there (Leviathan et al. 2023, arXiv:2211.17192, at
+        temperature 0).
+        """
         blocks, tokens, positions = _blocks(chosen, caches, first)
-        ends = [b.start + path[-1] for b, (_, s) in zip(blocks, chosen, strict=True) for path in s.paths]
-        picked = iter(forward(self.model, Prefill(blocks, slots), tokens, positions, ends).argmax(-1).tolist())
-        return [
-            _Live(row, block.trunk, len(path), [next(picked)])
+        rows = [
+            (row, block, path)
             for block, (_, segment) in zip(blocks, chosen, strict=True)
             for row, path in zip(segment.rows, segment.paths, strict=True)
         ]
+        drafts = [row.tokens[row.shareable + 1 :] for row, _, _ in rows]
+        # From the last token of the prompt on, each predicts the next one.
+        keep = [
+            block.start + place
+            for (_, block, path), draft in zip(rows, drafts, strict=True)
+            for place in path[len(path) - len(draft) - 1 :]
+        ]
+        logits = forward(self.model, Prefill(blocks, slots), tokens, positions, keep)
+        samplers = [sampler(requests[row.index], row.tokens) for row, _, _ in rows]
+        spread = [one for one, draft in zip(samplers, drafts, strict=True) for _ in range(len(draft) + 1)]
+        picked = iter(choose(logits, spread, [0] * len(spread)))
+        live = []
+        for (row, block, path), draft, own in zip(rows, drafts, samplers, strict=True):
+            likeliest = [next(picked) for _ in range(len(draft) + 1)]
+            request = requests[row.index]
+            new = likeliest[:1]
+            for token, after in zip(draft, likeliest[1:], strict=True):
+                if token != new[-1] or self._decoder.finished(new, request.until, request.max_new_tokens):
+                    break
+                new.append(after)
+            live.append(_Live(row, block.trunk, len(path) - len(draft) + len(new) - 1, own, new))
+        return live
 
     def _leave(
         self,
@@ -193,19 +298,24 @@ class PooledEngine:
             if last is not one:
                 slots.move(len(live), place, last.length)
                 live[place] = last
-            finished(one.row.index, Generation(text, reason, len(one.row.tokens), len(one.new)))
+            finished(one.row.index, Generation(text, reason, one.row.shareable + 1, len(one.new)))
 
     # Scores
 
-    def _score_all(self, rows: list[Row], answers: Sequence[int], finished: _Finished[Scoring]) -> None:
+    def _score_all(
+        self, rows: list[Row], targets: Sequence[Sequence[int]], finished: _Finished[tuple[float, bool]]
+    ) -> None:
+        """Log-probabilities of ``targets``: a row's last tokens predict them, one each."""
         queue = self._queue(self._plan(rows), None)
         caches = _Trunks(self.model, self.chunk)
         while queue:
-            chosen = _admit(queue, self.chunk, _SCORED, lambda segment: sum(answers[row.index] for row in segment.rows))
+            chosen = _admit(
+                queue, self.chunk, _SCORED, lambda segment: sum(len(targets[row.index]) for row in segment.rows)
+            )
             chosen = chosen or [queue.pop()]
             blocks, tokens, positions = _blocks(chosen, caches, None)
             places = [
-                [block.start + place for place in path[-answers[row.index] - 1 : -1]]
+                [block.start + place for place in path[-len(targets[row.index]) :]]
                 for block, (_, segment) in zip(blocks, chosen, strict=True)
                 for row, path in zip(segment.rows, segment.paths, strict=True)
             ]
@@ -213,12 +323,10 @@ class PooledEngine:
             at = {place: number for number, place in enumerate(keep)}
             logprobs = forward(self.model, Prefill(blocks), tokens, positions, keep).log_softmax(-1)
             for row, path in zip((row for _, segment in chosen for row in segment.rows), places, strict=True):
-                answer = answers[row.index]
-                own = logprobs[[at[place] for place in path]]  # (answer, vocabulary)
-                targets = torch.tensor(row.tokens[-answer:], device=own.device)
-                score = float(own.gather(1, targets[:, None]).sum())
-                greedy = bool((own.argmax(-1) == targets).all())
-                finished(row.index, Scoring(score, greedy, answer, len(row.tokens) - answer))
+                own = logprobs[[at[place] for place in path]]  # (targets, vocabulary)
+                answer = torch.tensor(targets[row.index], device=own.device)
+                score = float(own.gather(1, answer[:, None]).sum())
+                finished(row.index, (score, bool((own.argmax(-1) == answer).all())))
 
     # Prompts
 

@@ -61,6 +61,22 @@ class Segment:
     paths: tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring tokens of a segment that attend together.
+
+    Attributes:
+        start, stop: their places in the segment.
+        above: numbers of the earlier parts whose tokens all of them see.
+        parents: place of each token's predecessor within the part, -1 directly below ``above``.
+    """
+
+    start: int
+    stop: int
+    above: tuple[int, ...]
+    parents: tuple[int, ...]
+
+
 def common(first: Sequence[int], second: Sequence[int], limit: int) -> int:
     """Number of tokens, ``limit`` at most, with which both begin."""
     count, limit = 0, min(limit, len(first), len(second))
@@ -193,3 +209,60 @@ def pack(rows: Sequence[Row], depth: int) -> Segment:
             path.append(place)
         paths.append(tuple(path))
     return Segment(tuple(tokens), tuple(parents), tuple(depths), tuple(rows), tuple(paths))
+
+
+def parts(parents: Sequence[int], size: int) -> list[Part]:
+    """Cut a segment where its tree branches, so that attention computes little that a token may not see.
+
+    Neighbouring subtrees of ``size`` tokens together stay whole; what is larger becomes the run of tokens before it
+    branches, and the parts of its branches, which see that run.
+
+    Args:
+        parents: as in `Segment`. Subtrees that do not stand together (rows out of order) make the segment one part.
+        size: most tokens of a part that branches.
+    """
+    count = len(parents)
+    sizes, children = [1] * count, [0] * count
+    for place in range(count - 1, -1, -1):
+        if parents[place] >= 0:
+            sizes[parents[place]] += sizes[place]
+            children[parents[place]] += 1
+    if not _in_order(parents):
+        return [Part(0, count, (), tuple(parents))]
+    made: list[Part] = []
+
+    def add(start: int, stop: int, above: tuple[int, ...]) -> None:
+        made.append(Part(start, stop, above, tuple(max(-1, parent - start) for parent in parents[start:stop])))
+
+    pending: list[tuple[int, int, tuple[int, ...]]] = [(0, count, ())]  # neighbouring subtrees and what they see
+    while pending:
+        start, stop, above = pending.pop()
+        place = start
+        while place < stop and place + sizes[place] - start <= size:
+            place += sizes[place]
+        if place > start:
+            add(start, place, above)
+        if place == stop:
+            continue
+        after = place + sizes[place]
+        end = place + 1
+        while end < after and children[end - 1] == 1:
+            end += 1
+        if after < stop:
+            pending.append((after, stop, above))
+        add(place, end, above)
+        if end < after:
+            pending.append((end, after, (*above, len(made) - 1)))
+    return made
+
+
+def _in_order(parents: Sequence[int]) -> bool:
+    """Whether each token follows its parent's subtree so far, as in a walk through the tree."""
+    path: list[int] = []
+    for place, parent in enumerate(parents):
+        while path and path[-1] != parent:
+            path.pop()
+        if not path and parent >= 0:
+            return False
+        path.append(place)
+    return True

@@ -10,6 +10,7 @@ from typing import Any
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
 from harness.evaluation.engine import Engine, GenerationRequest, Progress, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
+from harness.evaluation.work import asked
 from harness.exceptions import HarnessError, InputError
 
 
@@ -47,12 +48,14 @@ def respond(
     chat_template: ChatTemplate | None,
     fewshot: int = 0,
     progress: Progress | None = None,
+    drafts: Mapping[str, str] | None = None,
 ) -> list[ItemResult]:
     """Ask each item, score each answer with its task's ``process_results``; results in the order of ``items``.
 
     Args:
         fewshot: solved examples before each item, chosen by the task's own sampler.
         progress: told of finished requests over all items.
+        drafts: by item id, what its answer may be; it changes speed, never answers.
 
     Raises:
         InputError: a task's own code fails on a response; names task and item.
@@ -73,10 +76,13 @@ def respond(
             until=domain.tasks[item.task].until,
             max_new_tokens=domain.tasks[item.task].max_new_tokens,
             group=item.task,
+            draft=(drafts or {}).get(item.item_id, ""),
         )
         for item in generate
     ]
-    for item, answer in zip(generate, engine.generate(requests, step(0)) if requests else [], strict=True):
+    answers = engine.generate(requests, step(0)) if requests else []
+    asked(sum(answer.prompt_tokens for answer in answers), sum(answer.new_tokens for answer in answers))
+    for item, answer in zip(generate, answers, strict=True):
         handle = domain.tasks[item.task]
         results[item.item_id] = _result(
             item,
@@ -88,7 +94,9 @@ def respond(
             new_tokens=answer.new_tokens,
         )
     flat = [request for item in choice for request in endings[item.item_id]]
-    scores = iter(engine.loglikelihood(flat, step(len(generate))) if flat else [])
+    scored = engine.loglikelihood(flat, step(len(generate))) if flat else []
+    asked(sum(score.context_tokens + score.tokens for score in scored))
+    scores = iter(scored)
     for item in choice:
         handle = domain.tasks[item.task]
         own = [next(scores) for _ in endings[item.item_id]]
@@ -118,7 +126,9 @@ def gold_logprobs(
         ScoringRequest(domain.context(item, chat_template), domain.answer(item, chat_template), group=item.task)
         for item in items
     ]
-    return [score.logprob for score in engine.loglikelihood(requests, progress)]
+    scores = engine.loglikelihood(requests, progress)
+    asked(sum(score.context_tokens + score.tokens for score in scores))
+    return [score.logprob for score in scores]
 
 
 def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int) -> list[ScoringRequest]:

@@ -106,13 +106,16 @@ def prune(run: Run) -> None:
     Weights of a whole model (``sft``) are kept for champion and learner only; adapters are small and stay.
     """
     state = run.state
-    keep = {state.champion, state.learner, state.done}
-    for number in range(1, state.done + 1):
+    keep = frozenset((state.champion, state.learner, state.done))
+    # What an earlier session had no time to delete may lie anywhere; from then on only what was kept last time.
+    candidates = range(1, state.done + 1) if run.held is None else {*run.held, state.done}
+    for number in candidates:
         if number in keep:
             continue
         shutil.rmtree(run.round_dir(number) / LEARNER, ignore_errors=True)
         if run.workbench.identity.get("method") == "sft":
             shutil.rmtree(run.round_dir(number) / CANDIDATE, ignore_errors=True)
+    run.held = keep
 
 
 def interrupted(run: Run, reason: str, status: str = "stopped") -> dict[str, Any]:

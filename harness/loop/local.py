@@ -12,9 +12,12 @@ from typing import Any
 from harness.evaluation.decoding import context_length
 from harness.evaluation.domain import ChatTemplate
 from harness.evaluation.engine import Engine
+from harness.evaluation.lm_eval_engine import PLAIN_ROWS, hugging_face
 from harness.evaluation.pooled_attention import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
-from harness.evaluation.transformers_engine import PLAIN_ROWS, TransformersEngine
+from harness.exceptions import InputError
+from harness.loop.backends import OURS, Backend
+from harness.models.arithmetic import Arithmetic, measured
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -31,19 +34,36 @@ class LocalWorkbench:
         batch_size: items evaluated together.
         seed: initialises fresh adapters.
         on_notice: told when memory forced a smaller batch.
+        engine: what evaluates: ``auto`` (the pooled engine where it fits the model), ``harness`` (that one or none),
+            ``hf`` or another of lm-eval's model names.
+
+    Raises:
+        InputError, EnvironmentFault: the engine does not fit the model, is unknown or not installed.
     """
 
     def __init__(
-        self, loaded: LoadedModel, recipe: Recipe, batch_size: int, seed: int, on_notice: Callable[[str], None]
+        self,
+        loaded: LoadedModel,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        on_notice: Callable[[str], None],
+        engine: str = "auto",
     ) -> None:
         self._loaded = loaded
         self._method = loaded.policy.method or "lora"
         self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
         self._on_notice = on_notice
         self._batch_size, self._chunk = batch_size, CHUNK
+        self._backend = None
+        if engine not in OURS:
+            self._backend = Backend(engine, loaded, self._method, recipe.lora.rank, batch_size, on_notice)
+        self._plain = engine == "hf"
         self._pooled = answers_alike(loaded.model)
         if not self._pooled:
-            on_notice("this architecture is evaluated and trained in plain batches: slower, the same answers")
+            if engine == "harness":
+                raise InputError("engine 'harness': cannot serve this architecture; use auto")
+            on_notice("lm-eval's own engine evaluates this architecture, in plain batches: slower, the same answers")
         length = context_length(loaded.model.config)
         self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice, self._pooled)
 
@@ -74,10 +94,13 @@ class LocalWorkbench:
     @contextmanager
     def asking(self) -> Iterator[Engine]:
         """The engine over the active weights; what memory halved stays halved."""
+        if self._backend is not None:
+            yield self._backend.engine(self._session.active)
+            return
         with self._session.evaluating() as model:
             tokenizer = self._loaded.tokenizer
-            if not self._pooled:
-                plain = TransformersEngine(model, tokenizer, min(self._batch_size, PLAIN_ROWS), self._on_notice)
+            if self._plain or not self._pooled:
+                plain = hugging_face(model, tokenizer, min(self._batch_size, PLAIN_ROWS), self._on_notice)
                 try:
                     yield plain
                 finally:
@@ -89,6 +112,10 @@ class LocalWorkbench:
             finally:
                 self._batch_size, self._chunk = pooled.batch_size, pooled.chunk
 
+    def arithmetic(self) -> Arithmetic | None:
+        """Operations of a token and what this machine can do, measured now; ``None`` where that cannot be told."""
+        return measured(self._session.model, self._method, self._loaded.policy.dtype)
+
     def train(
         self,
         examples: Sequence[Example],
@@ -98,7 +125,18 @@ class LocalWorkbench:
         seed: int,
         progress: TrainProgress | None,
     ) -> TrainResult:
-        """Train through `SftTrainer` and leave the candidate active."""
+        """Train through `SftTrainer` and leave the candidate active.
+
+        Raises:
+            InputError: an encoder-decoder, or an engine that could not evaluate the candidate.
+        """
+        if self._loaded.model.config.is_encoder_decoder:
+            raise InputError(
+                f"model '{self._loaded.reference.name}': encoder-decoder models are evaluated here, not trained; "
+                "take a causal one to train"
+            )
+        if self._backend is not None:
+            self._backend.check_trainable()
         return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.work import counting
 from harness.exceptions import InputError
 from harness.storage import read_json, sha256_file, write_json
 
@@ -59,12 +60,14 @@ def run_phase(
             else:
                 path.unlink(missing_ok=True)
     begun = clock()
-    result = body()
+    with counting() as work:
+        result = body()
     seconds = clock() - begun
     files = {}
     for output in outputs:
         path = folder / output
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] if path.exists() else []
         files.update({p.relative_to(folder).as_posix(): sha256_file(p) for p in found})
-    write_json(done, {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "result": result})
+    record = {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "work": work.as_dict()}
+    write_json(done, {**record, "result": result})
     return {**result, "seconds": seconds}

@@ -42,16 +42,16 @@ def run_round(run: Run) -> Entry:
     number = state.done + 1
     folder = run.round_dir(number)
     folder.mkdir(parents=True, exist_ok=True)
-    champion = run.champion_dev(state)
+    champion, identity = run.champion_dev(state), _identity(state)
     seconds = {"mine": 0.0, "train": 0.0, "evaluate": 0.0, "other": 0.0}
     begun = run.clock()
 
     run.listener.phase(number, run.rounds_asked, "mine")
-    mined = run_phase(folder, "mine", run.key("mine", number, _identity(state)), ["mine"],
+    mined = run_phase(folder, "mine", run.key("mine", number, identity), ["mine"],
                       lambda: _mine(run, state, folder), run.clock)  # fmt: skip
     seconds["mine"] = mined["seconds"]
     run.listener.phase(number, run.rounds_asked, "curate")
-    curated = run_phase(folder, "curate", run.key("curate", number, _identity(state)), [TRAIN_ROWS, "curation.json"],
+    curated = run_phase(folder, "curate", run.key("curate", number, identity), [TRAIN_ROWS, "curation.json"],
                         lambda: _curate(run, state, folder, champion), run.clock)  # fmt: skip
     targets = [Target(Cell(*raw["cell"]), raw["share"], raw["cost"], raw["reason"]) for raw in curated["targets"]]
     rows = [TrainRow(**raw) for raw in read_jsonl(folder / TRAIN_ROWS)]
@@ -60,19 +60,19 @@ def run_round(run: Run) -> Entry:
     evaluated: dict[str, Any] = {}
     if not curated["overlaps"]:
         run.listener.phase(number, run.rounds_asked, "train")
-        trained = run_phase(folder, "train", run.key("train", number, _identity(state)), [CANDIDATE, LEARNER],
+        trained = run_phase(folder, "train", run.key("train", number, identity), [CANDIDATE, LEARNER],
                             lambda: _train(run, state, folder, rows), run.clock)  # fmt: skip
         seconds["train"] = trained["seconds"]
         if trained["crashed"] is None:
             run.listener.phase(number, run.rounds_asked, "evaluate")
             again = f"dev_champion_{state.champion:03d}"
-            evaluated = run_phase(folder, "evaluate", run.key("evaluate", number, _identity(state)),
+            evaluated = run_phase(folder, "evaluate", run.key("evaluate", number, identity),
                                   ["dev", f"dev{PARTIAL}", again, "loglikelihood.json"],
                                   lambda: _evaluate(run, state, folder), run.clock)  # fmt: skip
             seconds["evaluate"] = evaluated["seconds"]
 
     futility = evaluated.get("futility")
-    candidate = load_evaluation(folder / "dev") if evaluated and not futility else None
+    candidate = run.load(folder / "dev") if evaluated and not futility else None
     champion = run.champion_dev(state)
     verdict = _decide(curated["overlaps"], trained, champion, candidate, folder, futility)
     write_json(folder / "verdict.json", verdict.as_dict())
@@ -297,12 +297,12 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
     head = run.evaluate("dev", dev, run.adapter(number), folder / "dev", early=early)
     if "futility" in head:
         return {"score": None, "futility": head["futility"]}
-    candidate = load_evaluation(folder / "dev")
+    candidate = run.load(folder / "dev")
     if not alike(champion, candidate):
         run.listener.notice("the environment changed (batch size or a library): the champion is evaluated again")
         again = folder / f"dev_champion_{state.champion:03d}"
         run.evaluate("dev", dev, run.adapter(state.champion), again)
-        champion = load_evaluation(again)
+        champion = run.load(again)
     paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
     if needs_loglikelihood(paired):
         logprobs = {}

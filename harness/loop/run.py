@@ -23,7 +23,7 @@ from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
 from harness.loop.phases import Clock, marker, run_phase
 from harness.loop.prepare import Prepared
-from harness.loop.state import LoopState, fold
+from harness.loop.state import LoopState, step
 from harness.loop.workbench import Workbench
 from harness.storage import canonical_json, read_json, sha256_text, write_json, write_text
 from harness.training.contract import CANDIDATE
@@ -66,11 +66,23 @@ class Run:
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory: Callable[[], int] = lambda: 0
+    held: frozenset[int] | None = None
+    """Rounds whose learner's state may still lie on disk, as `harness.loop.iterate.prune` left it."""
+    _folded: tuple[Ledger, int, LoopState] | None = field(default=None, repr=False)
+    _evaluations: dict[Path, Evaluation] = field(default_factory=dict, repr=False)
+    _champion: tuple[tuple[int, int, bool], Path] | None = field(default=None, repr=False)
 
     @property
     def state(self) -> LoopState:
-        """Where the run stands."""
-        return fold(self.ledger.entries, self.recipe)
+        """Where the run stands; of the ledger only what was added since the last look is folded in."""
+        ledger, count, state = self._folded or (self.ledger, 0, LoopState())
+        if ledger is not self.ledger:  # read from the disk again
+            count, state = 0, LoopState()
+        entries = self.ledger.entries
+        for place in range(count, len(entries)):
+            state = step(state, entries[place], self.recipe)
+        self._folded = (self.ledger, len(entries), state)
+        return state
 
     def round_dir(self, number: int) -> Path:
         """Folder of a round; round 0 is the baseline."""
@@ -98,6 +110,7 @@ class Run:
         Where ``early`` breaks off, what was asked is saved into ``folder`` + ``_partial`` and the result has the stop
         under ``futility``.
         """
+        self._evaluations.pop(folder, None)
         self.workbench.activate(adapter)
         begun = self.clock()
         domain = self.prepared.domain_of(items[0])
@@ -134,7 +147,19 @@ class Run:
 
     def champion_dev(self, state: LoopState) -> Evaluation:
         """The champion's dev evaluation, at the batch size that was last used for it."""
-        return load_evaluation(champion_folder(self.run_dir, state.champion))
+        again = marker(self.round_dir(state.done + 1), "evaluate").exists()  # the only place where one can be added
+        key = (state.champion, state.done, again)
+        if self._champion is None or self._champion[0] != key:
+            self._champion = (key, champion_folder(self.run_dir, state.champion))
+        return self.load(self._champion[1])
+
+    def load(self, folder: Path) -> Evaluation:
+        """A dev evaluation as it is on disk. The last two are kept in memory: the champion's and the candidate's."""
+        found = self._evaluations.pop(folder, None) or load_evaluation(folder)
+        while len(self._evaluations) > 1:
+            del self._evaluations[next(iter(self._evaluations))]
+        self._evaluations[folder] = found
+        return found
 
 
 def champion_folder(run_dir: Path, number: int) -> Path:

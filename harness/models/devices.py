@@ -160,8 +160,8 @@ def choose_policy(
         trained = {"sft": parameters, "lora": ADAPTER_SHARE * parameters, "qlora": ADAPTER_SHARE * parameters}
         extra = trained[method] * BYTES_TRAINED if method else 0.0
         # For sft the weights are among the trained, and an untouched copy takes as much again.
-        if method == "lora" and number == "float32" and kind == "none":
-            extra += (parameters - embeddings) * BYTES[number]  # an untouched copy, restored after each merge
+        if method != "qlora" and number == "float32" and kind == "none":
+            extra += parameters * BYTES[number]  # merged with the adapter and laid out for the processor
         # Activations grow with width and depth, not with how the weights are packed.
         activations = max(MINIMUM_ACTIVATIONS, parameters * BYTES[number] / 2)
         return weights(kind) + extra + activations

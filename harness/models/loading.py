@@ -139,11 +139,13 @@ def plan(
 
 
 def load(reference: ModelReference, policy: DevicePolicy, progress: bool = True) -> LoadedModel:
-    """Load a causal language model and its tokenizer: safetensors only, and no code from the model's repository.
+    """Load a language model and its tokenizer: safetensors only, and no code from the model's repository.
+
+    Causal models, and encoder-decoders such as T5, which can be evaluated only.
 
     Raises:
         InputError: no or damaged safetensors, no tokenizer, weights that do not fill the architecture, an architecture
-            that transformers does not know or that is no causal language model.
+            that transformers does not know or that is no language model.
         EnvironmentFault: out of memory, no network, or a quantisation that does not work here.
     """
     folder = materialise(reference, progress)
@@ -183,12 +185,14 @@ def _load_tokenizer(folder: Path) -> Any:
 
 def _load_model(folder: Path, policy: DevicePolicy) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     options: dict[str, Any] = {}
     if policy.quantisation != "none":
         options = {"quantization_config": _quantisation(policy), "device_map": {"": policy.device}}
-    loader: Any = AutoModelForCausalLM  # its return type does not know output_loading_info
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    # Their return types do not know output_loading_info.
+    loader: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     # Attention stays at the library's default, which is sdpa for every architecture that has it.
     model, info = loader.from_pretrained(
         folder,

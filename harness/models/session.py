@@ -1,19 +1,20 @@
 """One base model kept in memory, its adapters swapped in place.
 
-The base weights are never changed for good: a float32 base is merged with the adapter for evaluation (faster by a
-third) and restored from an untouched copy afterwards, so the thousandth swap gives the bits of the first.
+The base weights are never changed: for evaluation a float32 base and its adapter are merged into copies, laid out for
+the processor, so the thousandth swap gives the bits of the first.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import EnvironmentFault, InputError
+from harness.models.linear import Product, gates_by_silu, merged_weight, packs, product, replaced, trained_product
 from harness.models.weights import check_adapter
 from harness.storage import atomic_directory, sha256_file, writing
 
@@ -40,8 +41,10 @@ class ModelSession:
         self.base = model
         self.method = method
         self.seed = seed
-        self._merged = False
+        self._kept: dict[Any, Product] = {}  # of layers that no training changes
         self.active: Path | None = None
+        # Merging loses bits in 16-bit weights and is not exact on quantised ones: only float32 is merged.
+        self._merges = method == "lora" and next(model.parameters()).dtype == torch.float32
         if method == "sft":
             self.model: Any = model
             self._fresh = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -64,12 +67,6 @@ class ModelSession:
         for parameter in self.trainable().values():
             parameter.data = parameter.data.to(torch.float32)
         self._fresh = {name: p.detach().clone() for name, p in self.trainable().items()}
-        # Merging loses bits in 16-bit weights and is not exact on quantised ones: only float32 is merged.
-        self._pristine = (
-            {name: layer.get_base_layer().weight.detach().clone() for name, layer in self._layers()}
-            if method == "lora" and next(model.parameters()).dtype == torch.float32
-            else {}
-        )
 
     def _layers(self) -> list[tuple[str, Any]]:
         from peft.tuners.lora import LoraLayer
@@ -90,7 +87,6 @@ class ModelSession:
         """
         import torch
 
-        self.unmerge()
         weights = self._fresh if folder is None else self._read(folder)
         with torch.no_grad():
             for name, parameter in self.trainable().items():
@@ -138,30 +134,83 @@ class ModelSession:
 
     @contextmanager
     def evaluating(self) -> Iterator[Any]:
-        """The model ready to be asked: eval mode, merged where that is exact enough and faster."""
+        """The model ready to be asked: eval mode, adapters merged where that is exact enough and faster.
+
+        Merged weights are copies in the layout that the processor multiplies fastest (`harness.models.linear`); the
+        base is never written to, so the thousandth swap gives the bits of the first.
+        """
+        import torch
+
         was_training = self.model.training
         self.model.eval()
         try:
-            if self.method != "sft" and self._pristine and not self._merged:
-                for _, layer in self._layers():
-                    layer.merge(adapter_names=["default"])
-                self._merged = True
-            yield self.model if self.method != "sft" else self.base
+            with torch.no_grad():
+                forwards = self._forwards()
+            with replaced(forwards):
+                yield self.model if self.method != "sft" else self.base
         finally:
-            self.unmerge()
             self.model.train(was_training)
 
-    def unmerge(self) -> None:
-        """Restore the base weights from the untouched copy."""
+    @contextmanager
+    def training(self, half: bool = False) -> Iterator[Any]:
+        """The model ready to be trained: float32 layers that do not learn, and adapters, run by faster functions.
+
+        Args:
+            half: multiply with frozen weights beside adapters in bfloat16.
+        """
         import torch
 
-        if not self._merged:
-            return
-        with torch.no_grad():
-            for name, layer in self._layers():
-                layer.get_base_layer().weight.copy_(self._pristine[name])
-                layer.merged_adapters.clear()
-        self._merged = False
+        layers = [layer for _, layer in self._layers()] if self.method != "sft" else []
+        within = {child for layer in layers for child in layer.modules()}
+        frozen = {
+            module
+            for module in self.model.modules()
+            if type(module) is torch.nn.Linear and module not in within and not module.weight.requires_grad
+        }
+        forwards: dict[Any, Callable[..., Any]] = {}
+        for module in (*layers, *frozen):
+            forward = trained_product(module, half)
+            if forward is not None:
+                forwards[module] = forward
+        with replaced(forwards):
+            yield self.model
+
+    def _forwards(self) -> dict[Any, Callable[..., Any]]:
+        """Faster forward functions of the model's linear layers, for inference."""
+        import torch
+
+        layers = [layer for _, layer in self._layers()] if self.method != "sft" else []
+        within = {child for layer in layers for child in layer.modules()}
+        weights = {layer: merged_weight(layer) for layer in layers} if self._merges else {}
+        plain = {
+            module
+            for module in self.model.modules()
+            if type(module) is torch.nn.Linear and module not in within and packs(module.weight)
+        }
+        replaceable = plain | {layer for layer, weight in weights.items() if weight is not None}
+        gated = {
+            module.gate_proj: module.act_fn
+            for module in self.model.modules()
+            if getattr(module, "gate_proj", None) in replaceable and gates_by_silu(module)
+        }
+        forwards: dict[Any, Callable[..., Any]] = dict.fromkeys(gated.values(), _same)
+        for module in replaceable:
+            activation = "swish" if module in gated else "none"
+            weight = weights.get(module)
+            if weight is not None:
+                base: Any = module
+                forwards[module] = product(weight(), base.get_base_layer().bias, activation)
+            elif self.method == "sft":
+                forwards[module] = product(module.weight, module.bias, activation)
+            else:
+                if module not in self._kept:
+                    self._kept[module] = product(module.weight, module.bias, activation)
+                forwards[module] = self._kept[module]
+        return forwards
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,96 @@ from harness.reporting.summary import build_summary
 from harness.storage import read_json, read_jsonl, write_json
 
 
+class RunReader:
+    """Gathers what a report shows, finished pieces only once, for one who reports after every round.
+
+    Args:
+        run_dir: the run's folder.
+        load_dev: reads a dev evaluation's folder; a run in progress has them in memory.
+    """
+
+    def __init__(self, run_dir: Path, load_dev: Callable[[Path], Evaluation] = load_evaluation) -> None:
+        self._run_dir = run_dir
+        self._load_dev = load_dev
+        self._evaluations: dict[Path, Evaluation] = {}
+        self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
+
+    def read(self, ledger: Ledger, rows: bool = True) -> ReportData:
+        """What there is to show after the last entry of ``ledger``.
+
+        Args:
+            rows: whether each round comes with its training rows, which the page alone shows.
+
+        Raises:
+            InputError: no baseline yet, or a damaged file; names it.
+        """
+        run_dir, base = self._run_dir, self._run_dir / "baseline"
+        if not ledger.of_kind("baseline"):
+            raise InputError(f"{run_dir}: no baseline yet; run 'harness baseline --out {run_dir}' first")
+        entries = [entry.data for entry in ledger.of_kind("round")]
+        champion = entries[-1]["champion"] if entries else 0
+        used: dict[Path, Evaluation] = {}
+
+        def evaluation(folder: Path, load: Callable[[Path], Evaluation] = load_evaluation) -> Evaluation:
+            used[folder] = used.get(folder) or self._evaluations.get(folder) or load(folder)
+            return used[folder]
+
+        def optional(folder: Path) -> Evaluation | None:
+            return evaluation(folder) if folder.is_dir() else None
+
+        baseline_dev = evaluation(base / "dev", self._load_dev)
+        champion_dev = evaluation(champion_folder(run_dir, champion), self._load_dev)
+        finals = ledger.of_kind("final")
+        final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
+        tested = finals[-1].data["champion"] if finals else 0
+        stop = ledger.entries[-1]
+        data = ReportData(
+            summary=build_summary(ledger, baseline_dev, champion_dev, champion),
+            manifest=read_json(run_dir / "manifest.json"),
+            rounds=[self._view(entry, rows) for entry in entries],
+            baseline_dev=baseline_dev,
+            champion_dev=champion_dev,
+            baseline_dev_fewshot=optional(base / "dev_fewshot"),
+            test_before=optional(base / "test") if final else None,
+            test_before_fewshot=optional(base / "test_fewshot") if final else None,
+            test_after=optional((final if tested else base) / "test") if final else None,
+            guard_before=optional(base / "guard"),
+            guard_after=optional((final if tested else base) / "guard") if final else None,
+            baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
+            stopped=str(stop.data["reason"]) if stop.kind == "stop" else "",
+            ledger_head=ledger.head,
+        )
+        self._evaluations = used
+        return data
+
+    def _view(self, data: Mapping[str, Any], rows: bool) -> RoundView:
+        folder = self._run_dir / "rounds" / f"{data['round']:03d}"
+        if data["round"] not in self._views:
+            keys = (
+                "round",
+                "recipe",
+                "targets",
+                "train_rows",
+                "train_tokens",
+                "dev",
+                "decision",
+                "certified",
+                "reason",
+            )
+            self._views[data["round"]] = RoundView(
+                number=data["round"],
+                entry={key: data[key] for key in (*keys, "seconds")},
+                verdict=read_json(folder / "verdict.json"),
+                targets=data["target_details"],
+                losses=[(step, loss) for step, loss in data["losses"]],
+                categories=data["categories"],
+                learner=data["learner"],
+                futility=data.get("futility"),
+            )
+        view = self._views[data["round"]]
+        return replace(view, rows=read_jsonl(folder / "train.jsonl")) if rows else view
+
+
 def load_report_data(run_dir: Path) -> ReportData:
     """Gather what a report shows. Reads only; a run in progress is fine.
 
@@ -24,59 +116,26 @@ def load_report_data(run_dir: Path) -> ReportData:
     """
     if not (run_dir / "manifest.json").is_file():
         raise InputError(f"{run_dir}: not a run directory (no manifest.json)")
-    manifest = read_json(run_dir / "manifest.json")
-    ledger = Ledger(run_dir / "ledger.jsonl", writable=False)
-    if not ledger.of_kind("baseline"):
-        raise InputError(f"{run_dir}: no baseline yet; run 'harness baseline --out {run_dir}' first")
-    entries = [entry.data for entry in ledger.of_kind("round")]
-    champion = entries[-1]["champion"] if entries else 0
-    base = run_dir / "baseline"
-    baseline_dev = load_evaluation(base / "dev")
-    champion_dev = load_evaluation(champion_folder(run_dir, champion))
-    finals = ledger.of_kind("final")
-    final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
-    tested = finals[-1].data["champion"] if finals else 0
-    stop = ledger.entries[-1]
-    return ReportData(
-        summary=build_summary(ledger, baseline_dev, champion_dev, champion),
-        manifest=manifest,
-        rounds=[_view(run_dir, data) for data in entries],
-        baseline_dev=baseline_dev,
-        champion_dev=champion_dev,
-        baseline_dev_fewshot=_optional(base / "dev_fewshot"),
-        test_before=_optional(base / "test") if final else None,
-        test_before_fewshot=_optional(base / "test_fewshot") if final else None,
-        test_after=_optional((final if tested else base) / "test") if final else None,
-        guard_before=_optional(base / "guard"),
-        guard_after=_optional((final if tested else base) / "guard") if final else None,
-        baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
-        stopped=str(stop.data["reason"]) if stop.kind == "stop" else "",
-        ledger_head=ledger.head,
-    )
+    return RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False))
 
 
-def _round(run_dir: Path, number: int) -> Path:
-    return run_dir / "rounds" / f"{number:03d}"
+def write_summaries(data: ReportData, run_dir: Path) -> None:
+    """Write ``summary.json`` and ``summary.md``, each atomically.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written.
+    """
+    write_json(run_dir / "summary.json", data.summary)
+    MarkdownReporter().render(data, run_dir)
 
 
-def _optional(folder: Path) -> Evaluation | None:
-    return load_evaluation(folder) if folder.is_dir() else None
+def write_page(data: ReportData, run_dir: Path) -> Path:
+    """Write ``report/index.html`` atomically and return its path.
 
-
-def _view(run_dir: Path, data: Any) -> RoundView:
-    folder = _round(run_dir, data["round"])
-    keys = ("round", "recipe", "targets", "train_rows", "train_tokens", "dev", "decision", "certified", "reason")
-    return RoundView(
-        number=data["round"],
-        entry={key: data[key] for key in (*keys, "seconds")},
-        verdict=read_json(folder / "verdict.json"),
-        targets=data["target_details"],
-        rows=read_jsonl(folder / "train.jsonl"),
-        losses=[(step, loss) for step, loss in data["losses"]],
-        categories=data["categories"],
-        learner=data["learner"],
-        futility=data.get("futility"),
-    )
+    Raises:
+        EnvironmentFault: the folder cannot be written.
+    """
+    return HtmlReporter().render(data, run_dir / "report")
 
 
 def write_reports(run_dir: Path) -> Path:
@@ -87,6 +146,5 @@ def write_reports(run_dir: Path) -> Path:
         EnvironmentFault: the folder cannot be written.
     """
     data = load_report_data(run_dir)
-    write_json(run_dir / "summary.json", data.summary)
-    MarkdownReporter().render(data, run_dir)
-    return HtmlReporter().render(data, run_dir / "report")
+    write_summaries(data, run_dir)
+    return write_page(data, run_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.locate import data_folder
 from harness.reporting import charts, escape, formatting
 
 
+@functools.cache  # compiling the templates takes longer than filling them
 def environment(
     folder: Path | None, finalize: Callable[[object], object], *, html: bool
 ) -> ImmutableSandboxedEnvironment:

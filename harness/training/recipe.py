@@ -48,6 +48,8 @@ class Optimiser:
         average: decay of the running mean of the weights over steps (0 keeps the last weights): the candidate is the
             mean, the learner goes on from the last weights (Polyak and Juditsky 1992). The mean is carried from round
             to round with the learner, since what one round's few steps teach of a skill swings.
+        products: what ``lora`` multiplies its frozen weights in on a CPU: ``float32``, ``bfloat16``, or ``auto``:
+            bfloat16 where the processor has units for it. Adapters, sums and the head stay in float32.
     """
 
     learning_rate: float = 1e-3
@@ -59,6 +61,7 @@ class Optimiser:
     batch_size: int = 16
     weigh: Literal["row", "token"] = "row"
     average: float = 0.9
+    products: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 @dataclass(frozen=True)

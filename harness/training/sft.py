@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.evaluation.decoding import encode_prompt
 from harness.evaluation.prefix import Row
 from harness.exceptions import EnvironmentFault, is_out_of_memory
+from harness.models.linear import multiplies_bfloat16
 from harness.models.session import ModelSession, save_tensors
 from harness.training.contract import (
     CANDIDATE,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 OPTIMISER_STATE = "optimizer.safetensors"
 MEAN_WEIGHTS, AVERAGED_STEPS = "mean.safetensors", "averaged_steps"
-PIECE_TOKENS = 512
+PIECE_TOKENS = 1_024
 """Tokens run at a time; a step adds up the gradients of several such pieces."""
 _LEAST_TOKENS = 64
 
@@ -115,6 +116,7 @@ class SftTrainer:
                 "learning_rate": options.learning_rate * start.rate,
                 "computed_tokens": sum(len(piece.segment.tokens) for step in packed for piece in step),
                 "tokens_at_a_time": self.piece_tokens,
+                "bfloat16_products": _half(options),
                 "trainable_parameters": sum(p.numel() for p in self.session.trainable().values()),
             },
         )
@@ -170,7 +172,8 @@ class SftTrainer:
                 for name, parameter in parameters.items():
                     parameter.data = start_weights[name]
             _silence(trainer)
-            trainer.train()
+            with session.training(_half(options)):
+                trainer.train()
         session.model.eval()
         if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
             raise TrainingCrash("a trained weight is not finite; lower the recipe's learning_rate")
@@ -213,6 +216,11 @@ class SftTrainer:
             # One process trains on one device; with more visible, the trainer would wrap the model in DataParallel.
             arguments._n_gpu = min(1, arguments.n_gpu)
         return arguments
+
+
+def _half(options: Optimiser) -> bool:
+    """Whether products with frozen weights are made in bfloat16."""
+    return options.products == "bfloat16" or (options.products == "auto" and multiplies_bfloat16())
 
 
 def _trainer_class(plan: Sequence[Sequence[Piece]], packed: bool) -> Any:
