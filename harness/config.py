@@ -30,6 +30,7 @@ class Settings:
         engine: what evaluates: ``auto``, ``harness`` or a model name of lm-eval such as ``hf`` or ``vllm``.
         batch_size: most items decoded together; part of the measurement, though answers change in ties alone.
         stop_after: rounds in a row without a promotion after which a run ends.
+        futility: whether a candidate that does clearly worse on a part of dev is rejected without asking the rest.
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
     """
@@ -44,6 +45,7 @@ class Settings:
     fewshot: int = 4
     batch_size: int = 64
     stop_after: int = 8
+    futility: bool = True
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)
 

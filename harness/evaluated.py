@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ class Evaluation:
         for result in self.results:
             skills.setdefault(result.skill, []).append(result)
         return {skill: score(skills[skill]) for skill in sorted(skills)}
+
+    def only(self, item_ids: Collection[str]) -> Evaluation:
+        """The same answers on some of the items."""
+        return replace(
+            self,
+            results=tuple(result for result in self.results if result.item_id in item_ids),
+            errors=tuple(record for record in self.errors if record.item_id in item_ids),
+        )
 
     def correctness(self) -> dict[str, float]:
         """Correctness by item id."""

@@ -50,6 +50,7 @@ class Effect:
 
 
 BETTER, WORSE, SAME = Effect(gain=0.2), Effect(gain=-0.3), Effect()
+LEAP, RUIN = Effect(gain=0.6), Effect(loss={"add": -1.0, "reverse": -1.0})
 SURER, CRASH = Effect(confidence=0.5), Effect(crash=True)
 
 
@@ -188,7 +189,9 @@ TOY_RECIPE = Recipe(
     optimiser=Optimiser(learning_rate=4e-4),
     data=Data(mine=16, rows=8, first_rows=12, replay=0.25, general=0.1, select="failing", targets=4),
 )
-TOY_SETTINGS = Settings(model="fake", domain="toy", guard="toy_guard", recipe="toy", fewshot=2, stop_after=8)
+TOY_SETTINGS = Settings(
+    model="fake", domain="toy", guard="toy_guard", recipe="toy", fewshot=2, stop_after=8, futility=False
+)
 TOY_TIME = "2024-01-01T00:00:00+00:00"
 
 

@@ -65,6 +65,7 @@ def test_settings_written_to_a_file_are_read_back(tmp_path: Path) -> None:
     [
         ("seed: 1\nfewshots: 2\n", ":2: unknown field 'fewshots'. Did you mean 'fewshot'?"),
         ("domain: a\n\nseed: many\n", ":3: field 'seed' is 'many'; expected int"),
+        ("futility: maybe\n", ":1: field 'futility' is 'maybe'; expected bool"),
         ("seed: true\n", ":1: field 'seed' is True; expected int"),
         ("seed: 1.5\n", ":1: field 'seed' is 1.5; expected int"),
         ("domain: [a, b]\n", ":1: field 'domain' is ['a', 'b']; expected str"),

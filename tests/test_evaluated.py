@@ -108,6 +108,15 @@ def test_correctness_is_by_item() -> None:
     assert evaluation([1.0, 0.5]).correctness() == {f"{0:016x}": 1.0, f"{1:016x}": 0.5}
 
 
+def test_a_part_holds_the_answers_and_errors_of_its_items_alone() -> None:
+    whole = evaluation([1.0, 0.0, 0.5])
+    wanted = whole.results[1].item_id
+    part = whole.only({wanted, "elsewhere"})
+    assert part.results == (whole.results[1],)
+    assert part.errors == (whole.errors[1],)
+    assert (part.name, part.score.n) == (whole.name, 1)
+
+
 @pytest.mark.parametrize("name", [RESPONSES, ERRORS, SCORES])
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None:

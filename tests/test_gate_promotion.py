@@ -17,7 +17,7 @@ from harness.gate.promotion import (
     decide,
     needs_loglikelihood,
 )
-from harness.gate.verdict import Paired
+from harness.gate.verdict import FutilityStop, Paired
 
 
 def changed(fixed: int, broken: int, n: int = 300) -> Paired:
@@ -52,6 +52,20 @@ def evidence(**given: Any) -> PromotionEvidence:
         (evidence(overlaps=1), "invalid", "overlap", "1 training row overlaps dev, gate, test or guard items"),
         (evidence(overlaps=3), "invalid", "overlap", "3 training rows overlap dev, gate, test or guard items"),
         (evidence(crashed="loss became NaN at step 7"), "crash", "crash", "loss became NaN at step 7"),
+        (
+            evidence(futility=FutilityStop(100, 301, 34.21, -0.09)),
+            "reject",
+            "futility",
+            "stopped after 100 of 301 dev items, 9.0 points worse on them: evidence 34.2 (stops at 20) "
+            "against a gain of 3 points",
+        ),
+        (
+            evidence(futility=FutilityStop(200, 301, 21345.0, 0.0)),
+            "reject",
+            "futility",
+            "stopped after 200 of 301 dev items, no better on them: evidence 2.1e+04 (stops at 20) "
+            "against a gain of 3 points",
+        ),
         (evidence(), "crash", "crash", "the candidate was not evaluated on dev"),
     ],
 )
@@ -66,6 +80,15 @@ def test_a_clear_gain_does_not_outweigh_an_invalid_round() -> None:
     assert decide(evidence(dev=gain, finite_weights=False)).rule == "non-finite"
     assert decide(evidence(dev=gain, same_environment=False)).rule == "environment"
     assert decide(evidence(dev=gain, crashed="out of memory")).decision == "crash"
+
+
+def test_an_evaluation_that_was_broken_off_is_judged_on_no_whole_comparison() -> None:
+    stop = FutilityStop(100, 300, 25.0, -0.1)
+    verdict = decide(evidence(futility=stop))
+    assert (verdict.dev, verdict.futility) == (None, stop)
+    assert verdict.as_dict()["futility"] == {"asked": 100, "of": 300, "e": 25.0, "delta": -0.1}
+    assert decide(evidence(futility=stop, overlaps=1)).decision == "invalid"
+    assert decide(evidence(futility=stop, same_environment=False)).rule == "environment"
 
 
 def test_loglikelihood_is_not_heard_when_enough_items_changed() -> None:

@@ -11,6 +11,8 @@ import pytest
 from fake_workbench import (
     BETTER,
     CRASH,
+    LEAP,
+    RUIN,
     SAME,
     TOY_RECIPE,
     TOY_SETTINGS,
@@ -25,7 +27,7 @@ from fake_workbench import (
 
 from harness.evaluated import load_evaluation
 from harness.exceptions import InputError
-from harness.loop.iterate import Stop, iterate
+from harness.loop.iterate import Stop, expected_round, iterate
 from harness.loop.ledger import Ledger
 from harness.loop.listener import Silent
 from harness.loop.run import Run
@@ -127,6 +129,14 @@ def test_a_run_ends_when_the_budget_is_spent_and_test_is_opened_all_the_same(tmp
     assert 1 <= run.state.done < 50
     assert run.state.finals == (run.state.done,)
     assert run.state.seconds <= 120
+
+
+def test_a_round_broken_off_does_not_make_the_next_one_look_short(tmp_path: Path) -> None:
+    settings = replace(TOY_SETTINGS, futility=True)
+    _, run, _ = go(tmp_path / "run", [LEAP, RUIN], 2, settings=settings, clock=Clock(tick=1.0))
+    first, second = (entry.data for entry in run.ledger.of_kind("round"))
+    assert second["rule"] == "futility"
+    assert expected_round(run, run.state) == sum(first["seconds"].values())
 
 
 def test_a_larger_budget_is_used_further(tmp_path: Path) -> None:
@@ -235,6 +245,7 @@ def test_a_listener_is_told_of_every_phase_in_order(tmp_path: Path) -> None:
     ("options", "difference"),
     [
         ({"settings": replace(TOY_SETTINGS, seed=1)}, "settings.seed: 0 there, 1 now"),
+        ({"settings": replace(TOY_SETTINGS, futility=True)}, "settings.futility: False there, True now"),
         ({"settings": replace(TOY_SETTINGS, fewshot=1)}, "settings.fewshot: 2 there, 1 now"),
         ({"recipe": replace(TOY_RECIPE, patience=5)}, "recipe.patience: 3 there, 5 now"),
         (
@@ -243,7 +254,7 @@ def test_a_listener_is_told_of_every_phase_in_order(tmp_path: Path) -> None:
         ),
         ({"settings": replace(TOY_SETTINGS, limit=4)}, "data.items.dev: 40 there, 4 now"),
     ],
-    ids=["seed", "few-shot", "recipe", "nested", "data"],
+    ids=["seed", "futility", "few-shot", "recipe", "nested", "data"],
 )
 def test_a_run_with_other_inputs_is_refused_and_the_difference_named(
     tmp_path: Path, options: dict[str, Any], difference: str

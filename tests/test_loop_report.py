@@ -13,6 +13,8 @@ import pytest
 from fake_workbench import (
     BETTER,
     CRASH,
+    LEAP,
+    RUIN,
     SAME,
     TOY_RECIPE,
     TOY_SETTINGS,
@@ -143,6 +145,22 @@ def test_the_report_is_written_after_each_round_with_every_kind_of_outcome(tmp_p
     assert last["certified_round"] is None
     assert last["seconds"] > sum(last["rounds"][0]["seconds"].values()) > 0
     assert (last["run"], last["model"], last["domain"], last["rounds_asked"]) == ("run", "fake", "toy", 5)
+
+
+def test_a_candidate_rejected_on_a_part_of_dev_is_shown_as_such(tmp_path: Path) -> None:
+    settings = replace(TOY_SETTINGS, futility=True)
+    last = run_and_check(tmp_path / "run", [LEAP, RUIN, BETTER], 3, settings=settings)[-1]
+    assert (last["rounds"][1]["decision"], last["rounds"][1]["dev"]) == ("reject", None)
+    assert last["champion"]["round"] == 1
+    view = load_report_data(tmp_path / "run").rounds[1]
+    assert (view.outcome, view.futility) == ("futility", view.verdict["futility"])
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    markdown = (tmp_path / "run" / "summary.md").read_text()
+    for text in (page, markdown):
+        assert "rejected early" in text
+        assert "13 of 40 asked" in text
+    assert "stopped after 13 of 40 dev items" in page
+    assert "round 2 rejected early" in page  # what a screen reader says of the chart
 
 
 @pytest.mark.parametrize("script", [[CRASH], [SAME]], ids=["all crash", "all rejected"])

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import loop_driver
 import pytest
-from fake_workbench import BETTER, CRASH, SAME, SURER, WORSE, Call, Effect, FakeWorkbench, open_toy, tree
-from hypothesis import given, settings
+from fake_workbench import (
+    BETTER,
+    CRASH,
+    LEAP,
+    RUIN,
+    SAME,
+    SURER,
+    TOY_SETTINGS,
+    WORSE,
+    Call,
+    Effect,
+    FakeWorkbench,
+    open_toy,
+    tree,
+)
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.exceptions import EnvironmentFault
@@ -26,7 +42,7 @@ from harness.loop.run import Run
 from harness.reporting.load import write_reports
 
 Script = tuple[Effect, ...]
-OUTCOMES = {"better": BETTER, "worse": WORSE, "same": SAME, "surer": SURER, "crash": CRASH}
+OUTCOMES = {"better": BETTER, "worse": WORSE, "same": SAME, "surer": SURER, "crash": CRASH, "leap": LEAP, "ruin": RUIN}
 
 
 class Killed(BaseException):
@@ -50,30 +66,40 @@ def fsync_as(hook: Callable[[int], None]) -> Iterator[None]:
         os.fsync = real
 
 
-def session(run_dir: Path, script: Sequence[Effect], fault: Callable[[Call], None] = lambda _: None) -> FakeWorkbench:
+def session(
+    run_dir: Path,
+    script: Sequence[Effect],
+    fault: Callable[[Call], None] = lambda _: None,
+    futility: bool = False,
+) -> FakeWorkbench:
     """One session of the loop, to its end if nothing stops it."""
     workbench = FakeWorkbench(script, fault)
-    iterate(open_toy(run_dir, workbench), len(script), None, lambda: None)
+    run = open_toy(run_dir, workbench, settings=replace(TOY_SETTINGS, futility=futility))
+    iterate(run, len(script), None, lambda: None)
     return workbench
 
 
 @cache
-def undisturbed(script: Script) -> tuple[dict[str, bytes], int]:
+def undisturbed(script: Script, futility: bool = False) -> tuple[dict[str, bytes], int]:
     """Every file of the run, and how many fsyncs it took."""
     counts: list[int] = []
     with tempfile.TemporaryDirectory() as folder, fsync_as(counts.append):
-        session(Path(folder) / "run", script)
+        session(Path(folder) / "run", script, futility=futility)
         return tree(Path(folder) / "run"), counts[-1]
 
 
 @given(
     names=st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=1, max_size=3),
     kills=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3),
+    futility=st.booleans(),
 )
+@example(names=["leap", "ruin", "better"], kills=[0.5, 0.55, 0.6, 0.65], futility=True)
 @settings(max_examples=15)
-def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(names: list[str], kills: list[float]) -> None:
+def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(
+    names: list[str], kills: list[float], futility: bool
+) -> None:
     script = tuple(OUTCOMES[name] for name in names)
-    expected, writes = undisturbed(script)
+    expected, writes = undisturbed(script, futility)
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder) / "run"
         for kill in kills:
@@ -85,11 +111,11 @@ def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(names: li
 
             try:
                 with fsync_as(die):
-                    session(run_dir, script)
+                    session(run_dir, script, futility=futility)
             except Killed:
                 continue
         with fsync_as(lambda _: None):
-            session(run_dir, script)
+            session(run_dir, script, futility=futility)
         assert tree(run_dir) == expected
 
 
@@ -146,6 +172,57 @@ def test_a_phase_that_was_broken_off_is_done_again_and_finished_ones_are_not(
     # What was done before is not asked again; but of a phase of several calls, all of it is.
     assert [call.texts for call in again][-len(left) :] == [call.texts for call in left]
     assert len(again) <= len(left) + 1
+
+
+STOPPED: Script = (LEAP, RUIN, BETTER)
+
+
+def test_killed_at_each_write_of_a_broken_off_evaluation_the_run_ends_the_same(tmp_path: Path) -> None:
+    expected, _ = undisturbed(STOPPED, True)
+    assert "rounds/002/dev_partial/scores.json" in expected
+    assert "rounds/002/dev/scores.json" not in expected
+    run_dir, places, seen = tmp_path / "run", list[int](), list[int]()
+
+    def fault(call: Call) -> None:
+        if call.weights == "002/adapter":
+            places.append(len(seen))
+
+    with fsync_as(seen.append):
+        session(tmp_path / "count", STOPPED, fault, True)
+    # From where round 2's candidate is first asked to some writes past its ledger entry.
+    for fatal in range(places[0] + 1, places[0] + 16):
+
+        def die(number: int, fatal: int = fatal) -> None:
+            if number == fatal:
+                raise Killed
+
+        with pytest.raises(Killed), fsync_as(die):
+            session(run_dir, STOPPED, futility=True)
+        with fsync_as(lambda _: None):
+            session(run_dir, STOPPED, futility=True)
+        assert tree(run_dir) == expected
+        shutil.rmtree(run_dir)
+
+
+def test_killed_between_two_blocks_the_evaluation_is_made_again(tmp_path: Path) -> None:
+    script = (LEAP, BETTER)
+    expected, _ = undisturbed(script, True)
+    asked: list[Call] = []
+
+    def second_block(call: Call) -> None:
+        if call.kind == "generate" and call.weights == "002/adapter":
+            asked.append(call)
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+
+    with fsync_as(lambda _: None):
+        with pytest.raises(KeyboardInterrupt):
+            session(tmp_path / "run", script, second_block, True)
+        assert not (tmp_path / "run" / "rounds" / "002" / "dev_partial").exists()
+        again = session(tmp_path / "run", script, futility=True)
+    assert tree(tmp_path / "run") == expected
+    blocks = [call.texts for call in again.asked() if call.weights == "002/adapter"]
+    assert blocks[:2] == [call.texts for call in asked]
 
 
 def test_a_fault_of_the_environment_ends_the_session_and_not_the_run(tmp_path: Path) -> None:

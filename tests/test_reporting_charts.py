@@ -22,7 +22,7 @@ from harness.reporting.charts import (
     time_bars,
 )
 
-OUTCOMES: tuple[Outcome, ...] = ("baseline", "promote", "reject", "rollback", "invalid", "crash")
+OUTCOMES: tuple[Outcome, ...] = ("baseline", "promote", "reject", "rollback", "invalid", "crash", "futility")
 POINTS = [
     ScorePoint(0, "baseline", 0.1, 0.05, 0.15, 0.1),
     ScorePoint(1, "promote", 0.3, 0.25, 0.35, 0.3),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.gate.verdict import Paired, Verdict
+from harness.gate.futility import MINIMUM_GAIN, STOP_AT
+from harness.gate.verdict import FutilityStop, Paired, Verdict
 
 PROMOTE_MIDP = 0.35
 """Promotion below this mid-p on dev: lenient, since a champion is provisional and every later one must beat it.
@@ -37,6 +38,7 @@ class PromotionEvidence:
         loglikelihood_p: one-sided sign-flip p of the golds' log-likelihood on dev, where `needs_loglikelihood` asked
             for it.
         crashed: one line on what failed; ``None`` where nothing did.
+        futility: where the evaluation on dev was broken off; ``dev`` is ``None`` then.
     """
 
     overlaps: int
@@ -45,6 +47,7 @@ class PromotionEvidence:
     dev: Paired | None = None
     loglikelihood_p: float | None = None
     crashed: str | None = None
+    futility: FutilityStop | None = None
 
 
 def needs_loglikelihood(dev: Paired) -> bool:
@@ -56,8 +59,8 @@ def decide(evidence: PromotionEvidence) -> Verdict:
     """Decide on one candidate; total, and the same evidence always gives the same verdict.
 
     In this order: overlap, crash, non-finite weights and unlike environments end the round without a comparison;
-    then the mid-p on dev promotes; then, where fewer than `FEW_CHANGED` items changed, the log-likelihood does; else
-    the candidate is rejected and the champion stands.
+    then an evaluation that was broken off for futility rejects; then the mid-p on dev promotes; then, where fewer than
+    `FEW_CHANGED` items changed, the log-likelihood does; else the candidate is rejected and the champion stands.
     """
     dev = evidence.dev
     if evidence.overlaps > 0:
@@ -74,6 +77,8 @@ def decide(evidence: PromotionEvidence) -> Verdict:
             "candidate and champion were evaluated in unlike environments (versions, device, dtype or batch size)",
             dev,
         )
+    if evidence.futility is not None:
+        return Verdict("reject", "futility", _broken_off(evidence.futility), futility=evidence.futility)
     if dev is None:
         return Verdict("crash", "crash", "the candidate was not evaluated on dev")
     counts = f"fixed {dev.fixed}, broke {dev.broken} of {dev.n}: mid-p {_compare(dev.midp, PROMOTE_MIDP)}"
@@ -88,6 +93,16 @@ def decide(evidence: PromotionEvidence) -> Verdict:
         f"log-likelihood of the gold answers p {_compare(p, LOGLIKELIHOOD_ALPHA)}"
     )
     return Verdict("promote" if better else "reject", "loglikelihood", reason, dev, p)
+
+
+def _broken_off(stop: FutilityStop) -> str:
+    points = f"{abs(100 * stop.delta):.1f} points"
+    found = f"{points} worse" if stop.delta < 0 else f"{points} better" if stop.delta > 0 else "no better"
+    e = f"{stop.e:.1f}" if stop.e < 1000 else f"{stop.e:.1e}"
+    return (
+        f"stopped after {stop.asked} of {stop.of} dev items, {found} on them: evidence {e} (stops at {STOP_AT:g}) "
+        f"against a gain of {100 * MINIMUM_GAIN:g} points"
+    )
 
 
 def _compare(p: float, level: float) -> str:

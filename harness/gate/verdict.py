@@ -31,15 +31,33 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class FutilityStop:
+    """An evaluation that was broken off since the candidate no longer could be worth it (`harness.gate.futility`).
+
+    Attributes:
+        asked, of: dev items that were asked, and that there are.
+        e: value of the e-process at the stop.
+        delta: mean difference after minus before on the items asked, -1 to 1.
+    """
+
+    asked: int
+    of: int
+    e: float
+    delta: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The decision on one candidate and its arithmetic.
 
     Attributes:
-        rule: which rule decided: ``midp``, ``loglikelihood``, ``overlap``, ``non-finite``, ``environment``, ``crash``.
+        rule: which rule decided: ``midp``, ``loglikelihood``, ``futility``, ``overlap``, ``non-finite``,
+            ``environment``, ``crash``.
         reason: one sentence for the report, numbers included.
-        dev: candidate against champion on dev; ``None`` for a round that did not get that far.
+        dev: candidate against champion on all of dev; ``None`` for a round that did not get that far.
         loglikelihood_p: sign-flip p of the golds' log-likelihood, where that rule was asked.
         certified: always ``None`` until a gate look was made.
+        futility: where the evaluation on dev was broken off, if it was.
     """
 
     decision: Decision
@@ -48,6 +66,7 @@ class Verdict:
     dev: Paired | None = None
     loglikelihood_p: float | None = None
     certified: bool | None = None
+    futility: FutilityStop | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The object of ``verdict.json``."""

@@ -79,9 +79,13 @@ def should_stop(run: Run, rounds: int, budget: float | None) -> Stop | None:
 
 
 def expected_round(run: Run, state: LoopState) -> float:
-    """Seconds that the next round will take, going by the last one; 0 before the first."""
+    """Seconds that the next round will take, going by the last one, if it can by one whose dev was wholly asked.
+
+    0 before the first round.
+    """
     rounds = run.ledger.of_kind("round")
-    return sum(rounds[-1].data["seconds"].values()) if rounds else 0.0
+    whole = [entry for entry in rounds if entry.data["dev"] is not None] or rounds
+    return sum(whole[-1].data["seconds"].values()) if whole else 0.0
 
 
 def expected_final(run: Run) -> float:

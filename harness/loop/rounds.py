@@ -19,10 +19,11 @@ from harness.evaluation.respond import gold_logprobs, respond
 from harness.gate.paired import pair
 from harness.gate.promotion import PromotionEvidence, decide, needs_loglikelihood
 from harness.gate.signflip import sign_flip
-from harness.gate.verdict import Verdict
+from harness.gate.verdict import FutilityStop, Verdict
+from harness.loop.early import until_futile
 from harness.loop.ledger import Entry
 from harness.loop.phases import run_phase
-from harness.loop.run import Run, alike, categories
+from harness.loop.run import PARTIAL, Run, alike, categories
 from harness.loop.state import LoopState, trial_data
 from harness.models.session import weights_hash
 from harness.storage import read_json, read_jsonl, sha256_text, write_json, write_jsonl
@@ -66,17 +67,23 @@ def run_round(run: Run) -> Entry:
             run.listener.phase(number, run.rounds_asked, "evaluate")
             again = f"dev_champion_{state.champion:03d}"
             evaluated = run_phase(folder, "evaluate", run.key("evaluate", number, identity),
-                                  ["dev", again, "loglikelihood.json"],
+                                  ["dev", f"dev{PARTIAL}", again, "loglikelihood.json"],
                                   lambda: _evaluate(run, state, folder), run.clock)  # fmt: skip
             seconds["evaluate"] = evaluated["seconds"]
 
-    candidate = run.load(folder / "dev") if evaluated else None
+    futility = evaluated.get("futility")
+    candidate = run.load(folder / "dev") if evaluated and not futility else None
     champion = run.champion_dev(state)
-    verdict = _decide(curated["overlaps"], trained, champion, candidate, folder)
+    verdict = _decide(curated["overlaps"], trained, champion, candidate, folder, futility)
     write_json(folder / "verdict.json", verdict.as_dict())
-    before = failing_cells(champion.results, champion.errors)
-    after = failing_cells(candidate.results, candidate.errors) if candidate else before
-    sizes = {skill: score.n for skill, score in champion.by_skill().items()}
+    # Of an evaluation that was broken off the champion's answers to the same items are what compares.
+    answers = load_evaluation(folder / f"dev{PARTIAL}") if futility else candidate
+    met = champion.only(answers.correctness()) if answers else champion
+    before = failing_cells(met.results, met.errors)
+    after = failing_cells(answers.results, answers.errors) if answers else before
+    sizes = {skill: score.n for skill, score in met.by_skill().items()}
+    # A cell of which no failing item was asked could not have shown an improvement: that is no trial of it.
+    tried = [target.cell for target in targets if not futility or target.cell in before.values()] if answers else []
     # What phases took when they ran, also those of an interrupted earlier attempt; the rest is "other".
     spent = run.clock() - begun
     seconds["other"] = max(curated["seconds"], spent - sum(seconds.values()))
@@ -101,10 +108,8 @@ def run_round(run: Run) -> Entry:
             "adapter_sha256": trained.get("adapter_sha256"),
             "losses": trained.get("losses", []),
             "categories": categories(candidate) if candidate else {},
-            "trials": [
-                trial_data(trial)
-                for trial in (cell_trials(number, [t.cell for t in targets], before, after, sizes) if candidate else [])
-            ],
+            "futility": futility,
+            "trials": [trial_data(trial) for trial in cell_trials(number, tried, before, after, sizes)],
             "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
             "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
         },
@@ -285,10 +290,14 @@ def _train(run: Run, state: LoopState, folder: Path, rows: Sequence[TrainRow]) -
 
 
 def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
-    """Dev answers of the candidate; the golds' log-likelihood too where exact match cannot tell."""
+    """Dev answers of the candidate, as far as they are needed; the golds' log-likelihood where those cannot tell."""
     dev, number = run.prepared.dev, state.done + 1
-    head = run.evaluate("dev", dev, run.adapter(number), folder / "dev")
-    champion, candidate = run.champion_dev(state), run.load(folder / "dev")
+    champion = run.champion_dev(state)
+    early = until_futile(dev, champion, run.settings.seed, number) if run.settings.futility else None
+    head = run.evaluate("dev", dev, run.adapter(number), folder / "dev", early=early)
+    if "futility" in head:
+        return {"score": None, "futility": head["futility"]}
+    candidate = run.load(folder / "dev")
     if not alike(champion, candidate):
         run.listener.notice("the environment changed (batch size or a library): the champion is evaluated again")
         again = folder / f"dev_champion_{state.champion:03d}"
@@ -309,9 +318,16 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
 
 
 def _decide(
-    overlaps: int, trained: Mapping[str, Any], champion: Evaluation, candidate: Evaluation | None, folder: Path
+    overlaps: int,
+    trained: Mapping[str, Any],
+    champion: Evaluation,
+    candidate: Evaluation | None,
+    folder: Path,
+    futility: Mapping[str, Any] | None,
 ) -> Verdict:
     """Gather the evidence from what is on disk and ask the gate."""
+    if futility is not None:
+        return decide(PromotionEvidence(overlaps, True, True, futility=FutilityStop(**futility)))
     if candidate is None:
         return decide(PromotionEvidence(overlaps, True, True, crashed=trained.get("crashed")))
     paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from harness.diagnosis import cell_counts
 from harness.errors import classify_all, load_classifiers
 from harness.errors.contract import Classifier
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
-from harness.evaluation.items import Item
+from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import respond
 from harness.exceptions import InputError
 from harness.gate.paired import pair
 from harness.gate.power import minimum_detectable_effect
+from harness.loop.early import Early
 from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
 from harness.loop.phases import Clock, marker, run_phase
@@ -32,6 +33,8 @@ SCHEMA = 1
 ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
 """Libraries whose version may change an answer: evaluations made under unlike ones are not compared."""
 BASELINE = "baseline"
+PARTIAL = "_partial"
+"""Ends the name of an evaluation that was broken off, so that nothing takes it for a whole one."""
 
 
 def utc_now() -> str:
@@ -94,33 +97,53 @@ class Run:
         return sha256_text(canonical_json([read_json(self.run_dir / "manifest.json")["identity"], *map(str, parts)]))
 
     def evaluate(
-        self, name: str, items: Sequence[Item], adapter: Path | None, folder: Path, fewshot: int = 0
+        self,
+        name: str,
+        items: Sequence[Item],
+        adapter: Path | None,
+        folder: Path,
+        fewshot: int = 0,
+        early: Early | None = None,
     ) -> dict[str, Any]:
-        """Ask ``items`` of the model with ``adapter``, classify, save into ``folder``; return score and counts."""
+        """Ask ``items`` of the model with ``adapter``, classify, save into ``folder``; return score and counts.
+
+        Where ``early`` breaks off, what was asked is saved into ``folder`` + ``_partial`` and the result has the stop
+        under ``futility``.
+        """
         self._evaluations.pop(folder, None)
         self.workbench.activate(adapter)
         begun = self.clock()
         domain = self.prepared.domain_of(items[0])
         with self.workbench.asking() as engine:
-            results = respond(
-                domain,
-                items,
-                engine,
-                self.workbench.chat_template,
-                fewshot,
-                lambda d, t: self.listener.step(d, t, name),
-            )
-            batch = getattr(engine, "batch_size", None)
+
+            def ask(part: Sequence[Item], before: int) -> list[ItemResult]:
+                return respond(
+                    domain,
+                    part,
+                    engine,
+                    self.workbench.chat_template,
+                    fewshot,
+                    lambda d, t: self.listener.step(before + round(d / max(t, 1) * len(part)), len(items), name),
+                )
+
+            def environment() -> dict[str, Any]:
+                return {"batch_size": getattr(engine, "batch_size", None), **self.versions}
+
+            results, stop = (ask(items, 0), None) if early is None else early(ask, environment)
+            made_in = environment()
         errors = classify_all(results, self.classifiers)
         details = {
             "fewshot": fewshot,
-            "environment": {"batch_size": batch, **self.versions},
+            "environment": made_in,
             "prompt_tokens": sum(r.prompt_tokens for r in results),
             "new_tokens": sum(r.new_tokens for r in results),
         }
+        if stop is not None:
+            name, folder = f"{name}{PARTIAL}", folder.with_name(f"{folder.name}{PARTIAL}")
         evaluation = Evaluation(name, tuple(results), tuple(errors), self.clock() - begun, details)
         save_evaluation(folder, evaluation)
-        return {"score": evaluation.score.as_dict(), "categories": categories(evaluation)}
+        head = {"score": evaluation.score.as_dict(), "categories": categories(evaluation)}
+        return head if stop is None else {**head, "futility": asdict(stop)}
 
     def champion_dev(self, state: LoopState) -> Evaluation:
         """The champion's dev evaluation, at the batch size that was last used for it."""

@@ -14,7 +14,7 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
-Outcome = Literal["baseline", "promote", "reject", "rollback", "invalid", "crash"]
+Outcome = Literal["baseline", "promote", "reject", "rollback", "invalid", "crash", "futility"]
 PHASES = ("mine", "train", "evaluate", "other")
 
 
@@ -71,12 +71,16 @@ def marker(outcome: Outcome, x: float, y: float, size: float = 5) -> str:
     """The shape of an outcome, told apart by form as well as by colour.
 
     Baseline a square, promoted a filled disc, rejected an open ring, rolled back an open triangle, invalid an open
-    diamond, crashed a cross.
+    diamond, crashed a cross, rejected before all was asked a struck ring.
     """
     if outcome == "promote":
         return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(size)}" class="mark promote"/>'
     if outcome == "reject":
         return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(size - 0.5)}" class="mark open"/>'
+    if outcome == "futility":
+        left, right, r = _n(x - size + 0.5), _n(x + size - 0.5), _n(size - 0.5)
+        arcs = f"A{r} {r} 0 1 0 {right} {_n(y)}A{r} {r} 0 1 0 {left} {_n(y)}"
+        return f'<path d="M{left} {_n(y)}{arcs}H{right}" class="mark open"/>'
     a, b = _n(x - size), _n(x + size)
     top, bottom = _n(y - size), _n(y + size)
     path = {

@@ -23,6 +23,8 @@ class RoundView:
         losses: ``(step, mean loss in nats per answer token)`` of the training.
         categories: failing dev items of the candidate by ``"skill/category"``.
         learner: what the training went on from (``latest``, ``champion``, ``base``), its learning rate and the like.
+        futility: ``{"asked", "of", "e", "delta"}`` where the evaluation was broken off
+            (`harness.gate.verdict.FutilityStop`); ``entry["dev"]`` is ``None`` then.
     """
 
     number: int
@@ -33,6 +35,12 @@ class RoundView:
     losses: Sequence[tuple[int, float]] = ()
     categories: Mapping[str, int] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
+    futility: Mapping[str, Any] | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The decision, but ``futility`` for a rejection before all of dev was asked."""
+        return "futility" if self.futility else str(self.entry["decision"])
 
 
 @dataclass(frozen=True)

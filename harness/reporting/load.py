@@ -102,6 +102,7 @@ class RunReader:
                 losses=[(step, loss) for step, loss in data["losses"]],
                 categories=data["categories"],
                 learner=data["learner"],
+                futility=data.get("futility"),
             )
         view = self._views[data["round"]]
         return replace(view, rows=read_jsonl(folder / "train.jsonl")) if rows else view

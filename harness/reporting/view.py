@@ -9,7 +9,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from markupsafe import Markup
 
@@ -31,6 +31,7 @@ DECIDED: Mapping[str, str] = {
     "rollback": "rolled back",
     "invalid": "invalid",
     "crash": "crashed",
+    "futility": "rejected early",
 }
 
 
@@ -184,7 +185,7 @@ def _score_charts(data: ReportData) -> tuple[Markup, ...]:
     drawn = [ScorePoint(0, "baseline", champion, low, high, champion)]
     spoken = [f"untouched model {percent(champion)}"]
     for view in data.rounds:
-        outcome: Outcome = view.entry["decision"]
+        outcome = cast(Outcome, view.outcome)
         dev = view.entry.get("dev")
         if outcome == "rollback":
             champion = anchor
@@ -292,7 +293,7 @@ def _training(view: RoundView) -> Training:
         label += f", from {finite[0]:.2f} to {finite[-1]:.2f} nats a token"
     return Training(
         view=view,
-        decided=DECIDED[view.entry["decision"]],
+        decided=DECIDED[view.outcome],
         skills=skills,
         mix=tuple(mix),
         samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),
