@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.evaluation.engine import GenerationRequest, ScoringRequest
 from harness.evaluation.items import FinishReason
 
 
@@ -33,6 +34,13 @@ def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[i
         whole = whole if whole[:1] == head else head + whole
     answer = max(1, len(whole) - len(head))
     return (whole if len(whole) > answer else _first(tokenizer) + whole), answer
+
+
+def encode_request(tokenizer: Any, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+    """`Engine.encode`: a prompt has no scored tokens, a pair those of its continuation."""
+    if isinstance(request, GenerationRequest):
+        return encode_prompt(tokenizer, request.prompt), 0
+    return encode_pair(tokenizer, request.context, request.continuation)
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

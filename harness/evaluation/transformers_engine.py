@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt
+from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, encode_request
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.exceptions import EnvironmentFault, is_out_of_memory
 
@@ -72,6 +72,10 @@ class TransformersEngine:
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` as a prompt."""
         return len(encode_prompt(self.tokenizer, text))
+
+    def encode(self, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+        """Token ids of ``request``, and how many of them are scored."""
+        return encode_request(self.tokenizer, request)
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
         """Greedy answers, in the order of ``requests``.

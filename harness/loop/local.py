@@ -9,12 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.cache import ResponseCache
+from harness.evaluation.cached_engine import CachedEngine
 from harness.evaluation.decoding import context_length
 from harness.evaluation.domain import ChatTemplate
-from harness.evaluation.engine import Engine
+from harness.evaluation.engine import ANSWERS_DEPEND_ON, Engine
 from harness.evaluation.pooled_attention import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
 from harness.evaluation.transformers_engine import PLAIN_ROWS, TransformersEngine
+from harness.models.fingerprint import adapter_hash, fingerprint
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -31,12 +34,23 @@ class LocalWorkbench:
         batch_size: items evaluated together.
         seed: initialises fresh adapters.
         on_notice: told when memory forced a smaller batch.
+        cache: keeps answers and gives them again; ``None`` asks the model each time.
     """
 
     def __init__(
-        self, loaded: LoadedModel, recipe: Recipe, batch_size: int, seed: int, on_notice: Callable[[str], None]
+        self,
+        loaded: LoadedModel,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        on_notice: Callable[[str], None],
+        cache: ResponseCache | None = None,
     ) -> None:
         self._loaded = loaded
+        self._cache = cache
+        self._base_scope = fingerprint(loaded, ANSWERS_DEPEND_ON) if cache else {}
+        self._lora = asdict(recipe.lora)  # its alpha scales the adapter, and is not in the file that is hashed
+        self._trained: dict[str, Any] | None = {}  # the active weights beside the base; None: not known by a hash
         self._method = loaded.policy.method or "lora"
         self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
         self._on_notice = on_notice
@@ -69,11 +83,25 @@ class LocalWorkbench:
     def activate(self, adapter: Path | None) -> None:
         """Swap the trained weights in ``adapter`` in; ``None`` restores the base."""
         if adapter != self._session.active or adapter is None:
+            self._trained = None
             self._session.activate(adapter)
+        if self._cache is not None and self._trained is None:
+            lora = {"method": self._method, "lora": self._lora}
+            self._trained = {} if adapter is None else {"adapter": adapter_hash(adapter), **lora}
 
     @contextmanager
     def asking(self) -> Iterator[Engine]:
-        """The engine over the active weights; what memory halved stays halved."""
+        """The engine over the active weights, behind the cache; what memory halved stays halved."""
+        with self._engine() as engine:
+            if self._cache is None or self._trained is None:
+                yield engine
+                return
+            scope = {"base": self._base_scope, "trained": self._trained}
+            loaded = self._loaded
+            yield CachedEngine(engine, self._cache, scope, loaded.weights_sha256, loaded.reference.name)
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
         with self._session.evaluating() as model:
             tokenizer = self._loaded.tokenizer
             if not self._pooled:
@@ -99,6 +127,7 @@ class LocalWorkbench:
         progress: TrainProgress | None,
     ) -> TrainResult:
         """Train through `SftTrainer` and leave the candidate active."""
+        self._trained = None  # until it is activated from its file, which has a hash
         return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
 
 

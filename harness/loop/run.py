@@ -13,6 +13,7 @@ from harness.diagnosis import cell_counts
 from harness.errors import classify_all, load_classifiers
 from harness.errors.contract import Classifier
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
+from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item
 from harness.evaluation.respond import respond
 from harness.exceptions import InputError
@@ -29,9 +30,8 @@ from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 
 SCHEMA = 1
-ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
-"""Libraries whose version may change an answer: evaluations made under unlike ones are not compared."""
 BASELINE = "baseline"
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache"}
 
 
 def utc_now() -> str:
@@ -97,13 +97,14 @@ class Run:
                 fewshot,
                 lambda d, t: self.listener.step(d, t, name),
             )
-            batch = getattr(engine, "batch_size", None)
+            batch, cached = getattr(engine, "batch_size", None), getattr(engine, "hits", 0)
         errors = classify_all(results, self.classifiers)
         details = {
             "fewshot": fewshot,
             "environment": {"batch_size": batch, **self.versions},
             "prompt_tokens": sum(r.prompt_tokens for r in results),
             "new_tokens": sum(r.new_tokens for r in results),
+            "cached": cached,
         }
         evaluation = Evaluation(name, tuple(results), tuple(errors), self.clock() - begun, details)
         save_evaluation(folder, evaluation)
@@ -159,10 +160,8 @@ def open_run(
     classifiers = load_classifiers()
     identity = {
         "model": dict(workbench.identity),
-        # Device and recipe are in it by what they resolve to.
-        "settings": {
-            k: v for k, v in settings.as_dict().items() if k not in ("include_path", "stop_after", "device", "recipe")
-        },
+        # Device and recipe are in it by what they resolve to; the cache changes how long answers take, not answers.
+        "settings": {key: value for key, value in settings.as_dict().items() if key not in _NOT_IDENTITY},
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         "classifiers": {c.name: c.version for c in classifiers},
