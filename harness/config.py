@@ -33,6 +33,7 @@ class Settings:
         futility: whether a candidate that does clearly worse on a part of dev is rejected without asking the rest.
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
+        cache: whether answers are kept on disk and reused; a run may go on with it or without.
     """
 
     model: str = "smollm2-135m-instruct"
@@ -48,6 +49,7 @@ class Settings:
     futility: bool = True
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)
+    cache: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Plain mapping for ``config.yaml``."""
@@ -87,17 +89,17 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``30m``, ``1.5h`` or ``1h30m``.
+    """Seconds of ``90``, ``90s``, ``30m``, ``1.5h``, ``1h30m`` or ``30d``.
 
     Raises:
         InputError: not a duration.
     """
     number = r"(\d+(?:\.\d+)?)"
     given = text.strip().lower()
-    match = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?", given)
+    match = re.fullmatch(rf"(?:{number}d)?(?:{number}h)?(?:{number}m)?(?:{number}s)?", given)
     if re.fullmatch(number, given):
         return float(given)
     if not match or not any(match.groups()):
-        raise InputError(f"'{text}' is no duration; write for example 90s, 30m or 1h30m")
-    hours, minutes, seconds = (float(group or 0) for group in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
+        raise InputError(f"'{text}' is no duration; write for example 90s, 30m, 1h30m or 30d")
+    days, hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    return days * 86_400 + hours * 3600 + minutes * 60 + seconds

@@ -279,7 +279,7 @@ def test_a_run_in_use_is_refused(bench: Bench, here: Path, run: Harness) -> None
     [
         (["iterate", "--recipe", "lorra"], "unknown recipe 'lorra'. Did you mean 'lora'?"),
         (["iterate", "--recipe", "absent.yaml"], "absent.yaml: no such recipe file"),
-        (["iterate", "--budget", "soon"], "'soon' is no duration; write for example 90s, 30m or 1h30m"),
+        (["iterate", "--budget", "soon"], "'soon' is no duration; write for example 90s, 30m, 1h30m or 30d"),
         (["baseline", "--fewshot", "99"], "fewshot is 99; it must lie from 0 to 64"),
         (["baseline", "--config", "absent.yaml"], "absent.yaml: cannot be read"),
         (["report", "absent"], "absent: not a run directory (no manifest.json)"),

@@ -108,15 +108,15 @@ def test_an_option_out_of_range_is_refused(overrides: dict[str, Any], message: s
     ("text", "seconds"),
     [
         ("90", 90), ("90s", 90), ("30m", 1800), ("1.5h", 5400), ("1h30m", 5400), ("1h30m5s", 5405), ("2h15s", 7215),
-        (" 10M ", 600), ("0", 0), ("0.5", 0.5),
+        ("30d", 2_592_000), ("1d12h", 129_600), (" 10M ", 600), ("0", 0), ("0.5", 0.5),
     ],
 )  # fmt: skip
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5m", "30m1h", "1h30", "5 m", "1e3", "h", "1d", "s"])
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "30m1h", "1h30", "5 m", "1e3", "h", "1w", "12h1d", "s"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_duration(text)
-    assert str(caught.value) == f"'{text}' is no duration; write for example 90s, 30m or 1h30m"
+    assert str(caught.value) == f"'{text}' is no duration; write for example 90s, 30m, 1h30m or 30d"

@@ -23,6 +23,9 @@ _RUN_OPTIONS = (
     click.option("--fewshot", type=int, help="Solved examples of the few-shot arm; 0 leaves it out [default: 4]."),
     click.option("--batch-size", type=int, help="Items evaluated together [default: 64]."),
     click.option("--limit", type=int, help="Most items of dev, test and guard each, for a trial run."),
+    click.option(
+        "--cache/--no-cache", default=None, help="Reuse answers kept on disk, see docs/cache.md [default: yes]."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print summary.json at the end, and nothing else."),
 )
 

@@ -31,7 +31,7 @@ _PACKAGES = ("lm_eval", "torch", "transformers", "peft", "trl", "bitsandbytes", 
 def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
     """Settings from the file and the command line's options."""
     known = ("model", "domain", "guard", "recipe", "seed", "device", "fewshot", "batch_size", "limit", "stop_after")
-    return load_settings(config, {key: options.get(key) for key in (*known, "engine")})
+    return load_settings(config, {key: options.get(key) for key in (*known, "engine", "cache")})
 
 
 def quiet_libraries() -> None:
@@ -47,6 +47,7 @@ def quiet_libraries() -> None:
 
 def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListener) -> tuple[Workbench, Recipe]:
     """Load the model as the recipe and the device want it; ``auto`` is resolved in the recipe that is returned."""
+    from harness.evaluation.cache import ResponseCache, default_path
     from harness.loop.local import LocalWorkbench
     from harness.models.loading import load, plan
     from harness.models.reference import resolve
@@ -60,24 +61,21 @@ def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListene
     policy = plan(reference, recipe.method, device or None)
     listener.line(f"model {settings.model}: {policy.why}")
     loaded = load(reference, policy)
-    workbench = LocalWorkbench(loaded, recipe, settings.batch_size, settings.seed, listener.notice, settings.engine)
+    cache = ResponseCache(default_path(), on_notice=listener.notice) if settings.cache else None
+    workbench = LocalWorkbench(
+        loaded, recipe, settings.batch_size, settings.seed, listener.notice, settings.engine, cache
+    )
     return workbench, replace(recipe, method=policy.method or recipe.method)
 
 
 def environment() -> dict[str, Any]:
     """Versions, platform and command, for the manifest."""
-    from importlib.metadata import PackageNotFoundError, version
-
     from harness import __version__
+    from harness.models.fingerprint import library_versions
 
     versions = {"harness": __version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name.replace("_", "-"))
-        except PackageNotFoundError:
-            continue
     return {
-        "versions": versions,
+        "versions": {**versions, **library_versions(_PACKAGES)},
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),

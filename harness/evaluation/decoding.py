@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.evaluation.engine import GenerationRequest, ScoringRequest
 from harness.evaluation.items import FinishReason
 
 
@@ -54,6 +55,13 @@ def windows(
             owners.append(place)
             cut.append(make_disjoint_window(pair))
     return owners, cut
+
+
+def encode_request(tokenizer: Any, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+    """`Engine.encode`: a prompt has no scored tokens, a pair those of its continuation."""
+    if isinstance(request, GenerationRequest):
+        return encode_prompt(tokenizer, request.prompt), 0
+    return encode_pair(tokenizer, request.context, request.continuation)
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

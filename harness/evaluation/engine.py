@@ -9,6 +9,12 @@ from typing import Protocol
 from harness.evaluation.items import FinishReason
 from harness.exceptions import InputError
 
+ENGINE_VERSION = 1
+"""Part of the key of every kept answer (`harness.evaluation.cached_engine`). Raise it whenever a change to an engine,
+to `harness.evaluation.decoding` or to how models are loaded may give another answer or score for the same weights and
+tokens, ties within rounding apart: answers of the old version are then not found any more."""
+ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
+"""Libraries whose version may change an answer: evaluations made under unlike ones are not compared, nor reused."""
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, called as requests finish."""
 
@@ -111,6 +117,10 @@ class Engine(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` as a prompt, special tokens included."""
+        ...
+
+    def encode(self, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+        """The token ids that the model gets for ``request``, and how many of them, the last ones, are scored."""
         ...
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:

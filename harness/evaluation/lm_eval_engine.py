@@ -62,6 +62,13 @@ class LmEvalEngine:
         """Tokens of ``text`` as a prompt."""
         return max(1, len(self.lm.tok_encode(text)))
 
+    def encode(self, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+        """Token ids of ``request``, and how many of them are scored."""
+        if isinstance(request, GenerationRequest):
+            return list(self.lm.tok_encode(self._prompt(request))), 0
+        context, answer = self._split(request)
+        return [*context, *answer], len(answer)
+
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
         """Greedy answers, in the order of ``requests``.
 

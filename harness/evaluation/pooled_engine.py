@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, windows
+from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, encode_request, windows
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.pooled_attention import Block, Decode, Prefill, Slots, TrunkCache, forward
 from harness.evaluation.prefix import Row, Segment, Trunk, segments, trunks
@@ -80,6 +80,10 @@ class PooledEngine:
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` as a prompt."""
         return len(encode_prompt(self.tokenizer, text))
+
+    def encode(self, request: GenerationRequest | ScoringRequest) -> tuple[list[int], int]:
+        """Token ids of ``request``, and how many of them are scored."""
+        return encode_request(self.tokenizer, request)
 
     def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
         """Answers, in the order of ``requests``.

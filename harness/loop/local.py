@@ -9,15 +9,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.cache import ResponseCache
+from harness.evaluation.cached_engine import CachedEngine
 from harness.evaluation.decoding import context_length
 from harness.evaluation.domain import ChatTemplate
-from harness.evaluation.engine import Engine
+from harness.evaluation.engine import ANSWERS_DEPEND_ON, Engine
 from harness.evaluation.lm_eval_engine import PLAIN_ROWS, hugging_face
 from harness.evaluation.pooled_attention import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
 from harness.exceptions import InputError
 from harness.loop.backends import OURS, Backend
 from harness.models.arithmetic import Arithmetic, measured
+from harness.models.fingerprint import adapter_hash, fingerprint
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -36,6 +39,7 @@ class LocalWorkbench:
         on_notice: told when memory forced a smaller batch.
         engine: what evaluates: ``auto`` (the pooled engine where it fits the model), ``harness`` (that one or none),
             ``hf`` or another of lm-eval's model names.
+        cache: keeps answers and gives them again; ``None`` asks the model each time. Other backends are always asked.
 
     Raises:
         InputError, EnvironmentFault: the engine does not fit the model, is unknown or not installed.
@@ -49,8 +53,13 @@ class LocalWorkbench:
         seed: int,
         on_notice: Callable[[str], None],
         engine: str = "auto",
+        cache: ResponseCache | None = None,
     ) -> None:
         self._loaded = loaded
+        self._cache = cache
+        self._base_scope = fingerprint(loaded, ANSWERS_DEPEND_ON) if cache else {}
+        self._lora = asdict(recipe.lora)  # its alpha scales the adapter, and is not in the file that is hashed
+        self._trained: dict[str, Any] | None = {}  # the active weights beside the base; None: not known by a hash
         self._method = loaded.policy.method or "lora"
         self._session = ModelSession(loaded.model, self._method, asdict(recipe.lora), seed)
         self._on_notice = on_notice
@@ -89,14 +98,28 @@ class LocalWorkbench:
     def activate(self, adapter: Path | None) -> None:
         """Swap the trained weights in ``adapter`` in; ``None`` restores the base."""
         if adapter != self._session.active or adapter is None:
+            self._trained = None
             self._session.activate(adapter)
+        if self._cache is not None and self._trained is None:
+            lora = {"method": self._method, "lora": self._lora}
+            self._trained = {} if adapter is None else {"adapter": adapter_hash(adapter), **lora}
 
     @contextmanager
     def asking(self) -> Iterator[Engine]:
-        """The engine over the active weights; what memory halved stays halved."""
+        """The engine over the active weights, behind the cache; what memory halved stays halved."""
         if self._backend is not None:
             yield self._backend.engine(self._session.active)
             return
+        with self._engine() as engine:
+            if self._cache is None or self._trained is None:
+                yield engine
+                return
+            scope = {"base": self._base_scope, "trained": self._trained}
+            loaded = self._loaded
+            yield CachedEngine(engine, self._cache, scope, loaded.weights_sha256, loaded.reference.name)
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
         with self._session.evaluating() as model:
             tokenizer = self._loaded.tokenizer
             if self._plain or not self._pooled:
@@ -137,6 +160,7 @@ class LocalWorkbench:
             )
         if self._backend is not None:
             self._backend.check_trainable()
+        self._trained = None  # until it is activated from its file, which has a hash
         return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
 
 

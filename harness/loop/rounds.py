@@ -168,6 +168,7 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
         (run.adapter(state.learner), [item for item in sample if item.item_id in learner_answers]),
     ]
     results = []
+    cached = 0
     begun = run.clock()
     for adapter, items in parts:
         if not items:
@@ -178,8 +179,9 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
                 run.prepared.domain, items, engine, run.workbench.chat_template,
                 progress=lambda done, total: run.listener.step(done, total, "mine"),
             )  # fmt: skip
+            cached += getattr(engine, "hits", 0)
     errors = classify_all(results, run.classifiers)
-    evaluation = Evaluation("mine", tuple(results), tuple(errors), run.clock() - begun)
+    evaluation = Evaluation("mine", tuple(results), tuple(errors), run.clock() - begun, {"cached": cached})
     save_evaluation(folder / "mine", evaluation)
     return {"mined": len(results), "failing": sum(r.correct < 1 for r in results), "by_learner": len(learner_answers)}
 

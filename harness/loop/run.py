@@ -13,6 +13,7 @@ from harness.diagnosis import cell_counts
 from harness.errors import classify_all, load_classifiers
 from harness.errors.contract import Classifier
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
+from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import respond
 from harness.exceptions import InputError
@@ -30,11 +31,10 @@ from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 
 SCHEMA = 1
-ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
-"""Libraries whose version may change an answer: evaluations made under unlike ones are not compared."""
 BASELINE = "baseline"
 PARTIAL = "_partial"
 """Ends the name of an evaluation that was broken off, so that nothing takes it for a whole one."""
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache"}
 
 
 def utc_now() -> str:
@@ -131,12 +131,14 @@ class Run:
 
             results, stop = (ask(items, 0), None) if early is None else early(ask, environment)
             made_in = environment()
+            cached = getattr(engine, "hits", 0)
         errors = classify_all(results, self.classifiers)
         details = {
             "fewshot": fewshot,
             "environment": made_in,
             "prompt_tokens": sum(r.prompt_tokens for r in results),
             "new_tokens": sum(r.new_tokens for r in results),
+            "cached": cached,
         }
         if stop is not None:
             name, folder = f"{name}{PARTIAL}", folder.with_name(f"{folder.name}{PARTIAL}")
@@ -207,10 +209,8 @@ def open_run(
     classifiers = load_classifiers()
     identity = {
         "model": dict(workbench.identity),
-        # Device and recipe are in it by what they resolve to.
-        "settings": {
-            k: v for k, v in settings.as_dict().items() if k not in ("include_path", "stop_after", "device", "recipe")
-        },
+        # Device and recipe are in it by what they resolve to; the cache changes how long answers take, not answers.
+        "settings": {key: value for key, value in settings.as_dict().items() if key not in _NOT_IDENTITY},
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         "classifiers": {c.name: c.version for c in classifiers},
