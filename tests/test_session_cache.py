@@ -85,12 +85,12 @@ def test_two_adapters_and_the_base_never_see_each_others_answers(
     plain_bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail)
     own = [answers_of(plain_bench, adapter) for adapter in models]
     assert len({str(answers) for answers in own}) == 3  # else this would show nothing
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache)
+    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     del counted[:]
     assert [answers_of(bench, adapter) for adapter in models] == own
     assert counted == [3, 2] * 3
     # A second process, in another order: nothing is generated twice, and nobody gets another's.
-    again = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache)
+    again = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     del counted[:]
     assert [answers_of(again, models[place]) for place in (2, 0, 1, 0)] == [own[place] for place in (2, 0, 1, 0)]
     assert counted == []
@@ -99,7 +99,7 @@ def test_two_adapters_and_the_base_never_see_each_others_answers(
 def test_a_copy_of_an_adapter_is_the_same_adapter(
     folder: Path, adapters: list[Path], cache: ResponseCache, counted: list[int], tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache)
+    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     own = answers_of(bench, adapters[0])
     del counted[:]
     assert answers_of(bench, Path(shutil.copytree(adapters[0], tmp_path / "copy"))) == own
@@ -109,7 +109,7 @@ def test_a_copy_of_an_adapter_is_the_same_adapter(
 def test_an_adapter_written_anew_in_the_same_place_is_another(
     folder: Path, adapters: list[Path], cache: ResponseCache, tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache)
+    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     place = tmp_path / "adapter"
     shutil.copytree(adapters[0], place)
     first = answers_of(bench, place)
@@ -124,9 +124,9 @@ def test_one_adapter_scaled_otherwise_is_another_model(
 ) -> None:
     """The scale is not in the file of weights."""
     stronger = replace(RECIPE, lora=Lora(rank=4, alpha=64))
-    own = answers_of(LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache), adapters[0])
+    own = answers_of(LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache), adapters[0])
     del counted[:]
-    other = answers_of(LocalWorkbench(loaded_from(folder), stronger, 4, 0, pytest.fail, cache), adapters[0])
+    other = answers_of(LocalWorkbench(loaded_from(folder), stronger, 4, 0, pytest.fail, cache=cache), adapters[0])
     assert counted == [3, 2]
     assert other != own
 
@@ -134,7 +134,7 @@ def test_one_adapter_scaled_otherwise_is_another_model(
 def test_weights_that_were_just_trained_are_neither_looked_up_nor_kept(
     folder: Path, cache: ResponseCache, counted: list[int], tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache)
+    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     base = answers_of(bench, None)
     rows = [Example(f"What is {number}? ", f"It is {number * 7}.") for number in range(8)]
     bench.train(rows, RECIPE, Start(), tmp_path, 1, None)
