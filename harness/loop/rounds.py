@@ -178,6 +178,7 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
             results += respond(
                 run.prepared.domain, items, engine, run.workbench.chat_template,
                 progress=lambda done, total: run.listener.step(done, total, "mine"),
+                drafts={item.item_id: item.target for item in items},
             )  # fmt: skip
             cached += getattr(engine, "hits", 0)
     errors = classify_all(results, run.classifiers)
@@ -296,7 +297,8 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
     dev, number = run.prepared.dev, state.done + 1
     champion = run.champion_dev(state)
     early = until_futile(dev, champion, run.settings.seed, number) if run.settings.futility else None
-    head = run.evaluate("dev", dev, run.adapter(number), folder / "dev", early=early)
+    drafts = {result.item_id: result.response for result in champion.results}  # most answers stay as they were
+    head = run.evaluate("dev", dev, run.adapter(number), folder / "dev", early=early, drafts=drafts)
     if "futility" in head:
         return {"score": None, "futility": head["futility"]}
     candidate = run.load(folder / "dev")

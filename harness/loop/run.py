@@ -104,11 +104,12 @@ class Run:
         folder: Path,
         fewshot: int = 0,
         early: Early | None = None,
+        drafts: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Ask ``items`` of the model with ``adapter``, classify, save into ``folder``; return score and counts.
 
         Where ``early`` breaks off, what was asked is saved into ``folder`` + ``_partial`` and the result has the stop
-        under ``futility``.
+        under ``futility``. ``drafts`` are what the items' answers may be, by id (see `GenerationRequest`).
         """
         self._evaluations.pop(folder, None)
         self.workbench.activate(adapter)
@@ -124,6 +125,7 @@ class Run:
                     self.workbench.chat_template,
                     fewshot,
                     lambda d, t: self.listener.step(before + round(d / max(t, 1) * len(part)), len(items), name),
+                    drafts,
                 )
 
             def environment() -> dict[str, Any]:
