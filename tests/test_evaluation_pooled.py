@@ -13,7 +13,7 @@ import torch
 from tiny import make_tiny_model
 
 from harness.evaluation import pooled_engine
-from harness.evaluation.decoding import encode_prompt
+from harness.evaluation.decoding import Decoder, encode_prompt
 from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
 from harness.evaluation.lm_eval_engine import hugging_face
 from harness.evaluation.pooled_attention import Decode, answers_alike
@@ -114,6 +114,14 @@ def test_a_right_draft_leaves_nothing_to_decode(loaded: LoadedModel, monkeypatch
         steps.append(len(runs))
     assert steps[0] >= 10
     assert steps[1] <= steps[0] / 2  # not 0: a random model writes broken characters
+
+
+def test_a_special_token_as_stop_string_ends_an_answer(loaded: LoadedModel) -> None:
+    decoder = Decoder(loaded.model, loaded.tokenizer)
+    start = loaded.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    word = loaded.tokenizer.encode("order", add_special_tokens=False)
+    assert decoder.finished([*word, start], (), 9) is None
+    assert decoder.finished([*word, start], ("<|im_start|>",), 9) == ("order", "stop")
 
 
 def test_on_a_cpu_drafts_are_not_tried(loaded: LoadedModel) -> None:

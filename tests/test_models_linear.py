@@ -57,7 +57,23 @@ class Feed(torch.nn.Module):
         return self.down_proj((self.act_fn(gate) if self.twice else gate) * self.up_proj(x))
 
 
+class Limited(Feed):
+    """Gates are clamped before they are activated."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.down_proj(self.act_fn(self.gate_proj(x).clamp(max=10)) * self.up_proj(x))
+
+
+class Experts(Feed):
+    """Answers with more than a tensor."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x), None
+
+
 def test_a_gate_is_known_by_what_it_computes() -> None:
+    assert not gates_by_silu(Limited())
+    assert not gates_by_silu(Experts())
     assert gates_by_silu(Feed())
     assert not gates_by_silu(Feed(twice=True))
     assert not gates_by_silu(torch.nn.Linear(3, 3))
@@ -118,6 +134,13 @@ def test_bfloat16_products_are_close_where_the_processor_has_them() -> None:
     rounded(x).sum().backward()
     assert x.grad is not None
     assert x.grad.dtype == torch.float32
+
+
+def test_a_variant_of_lora_is_left_alone() -> None:
+    inner = torch.nn.Sequential(torch.nn.Linear(12, 20))
+    layer = get_peft_model(inner, LoraConfig(r=4, use_dora=True, target_modules=["0"])).base_model.model[0]
+    assert merged_weight(layer) is None
+    assert trained_product(layer) is None
 
 
 def test_a_frozen_layer_passes_gradients_on() -> None:

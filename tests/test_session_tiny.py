@@ -171,6 +171,24 @@ def test_an_evaluation_that_fails_leaves_the_models_own_layers(
     assert same(base_weights(session), before)
 
 
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+def test_an_adapter_on_the_embeddings_is_saved_and_comes_back(loaded: LoadedModel, tmp_path: Path) -> None:
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "embed_tokens"]}
+    session = ModelSession(open_again(loaded), "lora", lora)
+    with torch.no_grad():
+        for parameter in session.trainable().values():
+            parameter.fill_(0.25)
+    session.save(tmp_path / "adapter")
+    session.activate(None)
+    session.activate(tmp_path / "adapter")
+    assert all(bool((p == 0.25).all()) for p in session.trainable().values())
+
+
+def open_again(loaded: LoadedModel) -> Any:
+    """The same model, untouched by other adapters."""
+    return load(loaded.reference, loaded.policy, progress=False).model
+
+
 def test_merged_and_unmerged_answers_agree(session: ModelSession, train: Round, tmp_path: Path) -> None:
     train(tmp_path)
     merged = logits(session)
@@ -388,4 +406,4 @@ def test_a_model_that_refuses_the_attention_function_is_asked_in_plain_batches(
         assert engine.batch_size == 16
         assert engine.generate([GenerationRequest("the parcel", (), 3)], None)[0].new_tokens == 3
     assert len(notices) == 1
-    assert "plain batches" in notices[0]
+    assert "evaluates this architecture: slower" in notices[0]

@@ -38,7 +38,7 @@ def cache(context: click.Context, /, as_json: bool) -> None:
         table = Table("model", "weights", title_justify="left")
         table.add_column("answers", justify="right")
         for model in use.models:
-            table.add_row(Text(one_line(model.name)), Text(model.weights[:12]), f"{model.answers:,}")
+            table.add_row(Text(one_line(model.name)), Text(one_line(str(model.weights)[:12])), f"{model.answers:,}")
         Console(highlight=False).print(table)
 
 

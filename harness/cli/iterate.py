@@ -68,15 +68,15 @@ def iterate(
 def _show_profile(run: Run, reports: Reports, session: Session, console: Console) -> None:
     """Print the profile to standard error; it must not hide the fault that may have ended the run."""
     from harness.cli.profile import print_profile
-    from harness.exceptions import HarnessError
     from harness.loop.profile import rows
+    from harness.models.embedded import first_line
 
     try:
         costs = session.costs(reports.seconds)
         arithmetic = run.workbench.arithmetic() if hasattr(run.workbench, "arithmetic") else None
         print_profile(console, rows(costs, arithmetic.floor if arithmetic else None), arithmetic)
-    except HarnessError as error:
-        run.listener.notice(f"no profile: {error}")
+    except Exception as error:  # measuring may run out of memory, and a manifest may be damaged
+        run.listener.notice(f"no profile: {first_line(error)}")
 
 
 def _loop(run: Run, reports: Reports, rounds: int, budget: float | None) -> tuple[Path, ReportData]:
@@ -102,11 +102,10 @@ def _loop(run: Run, reports: Reports, rounds: int, budget: float | None) -> tupl
 
 def _try_to_record(run: Run, reason: str, reports: Reports) -> None:
     """Note the fault in ledger and report if the disk still takes it; the fault itself is what the user must see."""
-    from harness.exceptions import HarnessError
     from harness.loop.iterate import interrupted
 
     try:
         interrupted(run, reason, status="failed")
         reports.final()
-    except HarnessError:
+    except Exception:
         return

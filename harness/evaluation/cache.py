@@ -134,7 +134,7 @@ class ResponseCache:
                     database.execute(
                         "INSERT INTO models (weights, name) VALUES (?, ?)"
                         " ON CONFLICT (weights) DO UPDATE SET name = excluded.name",
-                        (weights, name),
+                        (weights, name.encode("utf-8", "backslashreplace").decode()),
                     )
                     (model,) = database.execute("SELECT id FROM models WHERE weights = ?", (weights,)).fetchone()
                     rows = [(key, model, int(self._now()), len(body), _sealed(key, body)) for key, body in some]
@@ -171,6 +171,9 @@ class ResponseCache:
         Raises:
             EnvironmentFault: the file cannot be written.
         """
+        if older_than is None:
+            with _faults(self.path):
+                _aside(self.path).unlink(missing_ok=True)
         if not self.path.exists():
             return 0
         limit = None if older_than is None else self._now() - older_than
@@ -186,9 +189,6 @@ class ResponseCache:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return gone
 
-        if older_than is None:
-            with _faults(self.path):
-                _aside(self.path).unlink(missing_ok=True)
         return self._strict(remove)
 
     def _make_room(self, database: sqlite3.Connection) -> None:
@@ -213,7 +213,7 @@ class ResponseCache:
             return
         try:
             self._on_database(work)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # a row that others wrote may hold anything, and no cache is worth a run
             self._off = True
             self._on_notice(f"answers are not kept from now on: {self.path}: {_reason(error)}")
 

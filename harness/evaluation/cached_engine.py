@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import typing
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -148,8 +147,8 @@ def _key(digest: bytes, scope: bytes) -> bytes:
 def _payload(answer: Generation | Scoring) -> bytes:
     """JSON in UTF-8, lone surrogates kept; nothing for an answer that is not worth keeping."""
     values = dataclasses.asdict(answer)
-    if any(isinstance(value, float) and math.isnan(value) for value in values.values()):
-        return b""  # broken weights or a fault of the moment: asked again
+    if not all(_fits(value, _FIELDS[type(answer)][name]) for name, value in values.items()):
+        return b""  # NaN, of broken weights or a fault of the moment: asked again
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 

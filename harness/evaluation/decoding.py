@@ -91,6 +91,7 @@ class Decoder:
         self._tokenizer = tokenizer
         named = getattr(model.generation_config, "eos_token_id", None)
         ends = named if isinstance(named, list) else [named]
+        self._special = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
         self.ends = {token for token in [*ends, tokenizer.eos_token_id] if token is not None}
 
     def finished(self, tokens: Sequence[int], until: Sequence[str], limit: int) -> tuple[str, FinishReason] | None:
@@ -101,7 +102,7 @@ class Decoder:
             until: stop strings; the answer ends before the first that occurs.
             limit: most tokens of an answer, end token included.
         """
-        if tokens[-1] in self.ends:
+        if tokens[-1] in self.ends or tokens[-1] in self._stops(until):
             return cut(self._text(tokens[:-1]), until)[0], "stop"
         full = len(tokens) >= limit
         if until or full:
@@ -111,6 +112,10 @@ class Decoder:
             if full:
                 return text, "length"
         return None
+
+    def _stops(self, until: Sequence[str]) -> set[int]:
+        """Special tokens among the stop strings: they never show in an answer's text."""
+        return {self._special[stop] for stop in until if stop in self._special}
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -13,7 +13,7 @@ ENGINE_VERSION = 1
 """Part of the key of every kept answer (`harness.evaluation.cached_engine`). Raise it whenever a change to an engine,
 to `harness.evaluation.decoding` or to how models are loaded may give another answer or score for the same weights and
 tokens, ties within rounding apart: answers of the old version are then not found any more."""
-ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval")
+ANSWERS_DEPEND_ON = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "vllm")
 """Libraries whose version may change an answer: evaluations made under unlike ones are not compared, nor reused."""
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, called as requests finish."""
@@ -52,6 +52,7 @@ class GenerationRequest:
 
     def __post_init__(self) -> None:
         for name, fits, wanted in (
+            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
             ("temperature", 0 <= self.temperature < float("inf"), "0 or more"),
             ("top_k", self.top_k >= 0, "0 or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),

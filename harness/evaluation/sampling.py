@@ -36,6 +36,7 @@ class Sampler:
         # Raw output is what numpy promises to keep from version to version; the step takes the counter's top word.
         raw = np.random.Philox(key=self._key, counter=step << 192).random_raw(size)
         uniform = (raw >> 11).astype(np.float64) * 2.0**-53 + 2.0**-54  # within (0, 1)
+        uniform = np.minimum(uniform, 1 - 2.0**-53)  # the last one rounds to 1
         return (-np.log(-np.log(uniform))).astype(np.float32)
 
     def scaled(self, logits: torch.Tensor) -> torch.Tensor:

@@ -45,10 +45,14 @@ def until_futile(items: Sequence[Item], champion: Evaluation, seed: int, number:
         capital, stop = Capital(), None
         while len(results) < len(order) and stop is None:
             comparable = environment() == champion.details.get("environment")
+            made_in = environment()
             begin, end = capital.asked, next_look(capital, champions) if comparable else len(order)
             block = order[begin:end]
             # A block that is the whole is asked in the items' own order, as every other evaluation is.
             results |= {result.item_id: result for result in ask(items if len(block) == len(items) else block, begin)}
+            if begin and environment() != made_in:
+                # Memory ran out and the batch was halved: one evaluation is made at one size, so from the start again.
+                return ask(items, 0), None
             capital = capital.after(results[item.item_id].correct - right[item.item_id] for item in block)
             if end < len(order) and capital.futile and environment() == champion.details.get("environment"):
                 stop = FutilityStop(capital.asked, len(order), capital.e, capital.delta)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.loop.ledger import Ledger
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline, final_evaluation
 from harness.loop.state import LoopState
+from harness.storage import read_json
 from harness.training.contract import CANDIDATE, LEARNER
 
 
@@ -85,6 +87,8 @@ def expected_round(run: Run, state: LoopState) -> float:
     """
     rounds = run.ledger.of_kind("round")
     whole = [entry for entry in rounds if entry.data["dev"] is not None] or rounds
+    # One that was answered from the cache took no time that tells of the next.
+    whole = [entry for entry in whole if not _kept(run.round_dir(entry.data["round"]) / "dev")] or whole
     return sum(whole[-1].data["seconds"].values()) if whole else 0.0
 
 
@@ -95,9 +99,20 @@ def expected_final(run: Run) -> float:
         return 0.0
     prepared = run.prepared
     arms = 2 if run.settings.fewshot else 1
-    per_item: float = entries[0].data["seconds"] / (arms * len(prepared.dev) + len(prepared.guard))
+    asked, seconds = arms * len(prepared.dev) + len(prepared.guard), entries[0].data["seconds"]
+    if any(_kept(run.round_dir(0) / name) for name in ("dev", "dev_fewshot", "guard")):
+        last = run.ledger.of_kind("round")[-1:]
+        fresh = [entry for entry in last if entry.data["dev"] is not None]
+        asked, seconds = (len(prepared.dev), fresh[0].data["seconds"]["evaluate"]) if fresh else (asked, seconds)
+    per_item: float = seconds / asked
     tested = any(entry.data for entry in run.ledger.of_kind("final"))
     return float(per_item) * (len(prepared.test) * (1 if tested else 1 + arms) + len(prepared.guard))
+
+
+def _kept(folder: Path) -> int:
+    """Answers of an evaluation that came from the cache; 0 where it is not there."""
+    scores = folder / "scores.json"
+    return int(read_json(scores)["details"].get("cached", 0)) if scores.is_file() else 0
 
 
 def prune(run: Run) -> None:

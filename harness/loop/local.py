@@ -55,7 +55,7 @@ class LocalWorkbench:
         engine: str = "auto",
         cache: ResponseCache | None = None,
     ) -> None:
-        self._loaded = loaded
+        self._loaded, self._recipe = loaded, recipe
         self._cache = cache
         self._base_scope = fingerprint(loaded, ANSWERS_DEPEND_ON) if cache else {}
         self._lora = asdict(recipe.lora)  # its alpha scales the adapter, and is not in the file that is hashed
@@ -72,13 +72,14 @@ class LocalWorkbench:
         if not self._pooled:
             if engine == "harness":
                 raise InputError("engine 'harness': cannot serve this architecture; use auto")
-            on_notice("lm-eval's own engine evaluates this architecture, in plain batches: slower, the same answers")
+            if self._backend is None and not self._plain:
+                on_notice("lm-eval's own engine evaluates this architecture: slower, the same answers")
         length = context_length(loaded.model.config)
         self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice, self._pooled)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Reference, hash of the base weights, dtype, quantisation, method, device kind."""
+        """Reference, hash of the base weights, dtype, quantisation, method, device kind, dtype of frozen products."""
         policy = self._loaded.policy
         return {
             "reference": self._loaded.reference.name,
@@ -87,6 +88,7 @@ class LocalWorkbench:
             "dtype": policy.dtype,
             "quantisation": policy.quantisation,
             "method": self._method,
+            "products": self._trainer.products(self._recipe.optimiser),
             "chat_template": self._loaded.chat_template,
         }
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from harness.exceptions import is_out_of_memory
+
 Product = Callable[[torch.Tensor], torch.Tensor]
 _ROWS = 64  # the layout is chosen for so many rows; others run as fast with it
 
@@ -29,7 +31,7 @@ def product(
         activation: ``none`` or ``swish`` (x times its sigmoid).
         half: multiply in bfloat16 and add up in float32; only where `packs`, and without bias and activation.
     """
-    if half:
+    if half and multiplies_bfloat16():
         rounded = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(torch.bfloat16), _ROWS)
         multiply = torch.ops.mkldnn._linear_pointwise.default
         return lambda x: multiply(x.to(torch.bfloat16), rounded, None, "none", [], "").float()
@@ -76,11 +78,10 @@ def _works() -> bool:
 
 def merged_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
     """What makes the (out, in) weight of a LoRA layer with its update added; ``None`` if it is not one product."""
-    from peft.tuners.lora import Linear
     from transformers.pytorch_utils import Conv1D
 
     base = layer.get_base_layer()
-    if type(layer) is not Linear or type(base) not in (torch.nn.Linear, Conv1D):
+    if not _simple(layer) or type(base) not in (torch.nn.Linear, Conv1D):
         return None
 
     def merge() -> torch.Tensor:
@@ -113,7 +114,7 @@ def trained_product(module: Any, half: bool = False) -> Callable[..., torch.Tens
     if module is base:
         ahead, behind = product(forth, base.bias), product(back)
         return lambda x: _Frozen.apply(x, ahead, behind)  # type: ignore[no-untyped-call]
-    if type(module.lora_dropout["default"]) is not torch.nn.Identity:
+    if type(module.lora_dropout["default"]) is not torch.nn.Identity or not _simple(module):
         return None
     a, b, scale = module.lora_A["default"].weight, module.lora_B["default"].weight, module.scaling["default"]
     if a.dtype != torch.float32:
@@ -158,6 +159,18 @@ class _Lora(torch.autograd.Function):
         return x, down.T @ flat, (own.T @ inner).mul_(ctx.scale), None, None, None
 
 
+def _simple(layer: Any) -> bool:
+    """Whether a LoRA layer is its base and one update ``default`` beside it, and no variant (DoRA and the like)."""
+    from peft.tuners.lora import Linear
+
+    variants, biases = (getattr(layer, name, None) or {} for name in ("lora_variant", "lora_bias"))
+    return (
+        type(layer) is Linear
+        and list(layer.active_adapters) == ["default"]
+        and not (variants or any(biases.values()) or layer.disable_adapters or layer.merged)
+    )
+
+
 def gates_by_silu(module: Any) -> bool:
     """Whether ``module`` is a feed-forward layer ``down(silu(gate(x)) * up(x))``, as Llama's: by trying it."""
     names = ("gate_proj", "up_proj", "down_proj", "act_fn")
@@ -168,9 +181,18 @@ def gates_by_silu(module: Any) -> bool:
     weight = getattr(module.gate_proj, "weight", None)
     if weight is None or weight.ndim != 2:
         return False
-    x = torch.linspace(-1, 1, module.gate_proj.in_features, dtype=weight.dtype, device=weight.device)[None]
-    expected = module.down_proj(torch.nn.functional.silu(module.gate_proj(x)) * module.up_proj(x))
-    return bool(torch.allclose(module(x), expected, rtol=1e-4, atol=1e-6))
+    x = torch.linspace(-1, 1, module.gate_proj.in_features, dtype=weight.dtype, device=weight.device)[None, None]
+    try:
+        for scale in (1, 1_000):  # large gates show a limit
+            given = scale * x
+            expected = module.down_proj(torch.nn.functional.silu(module.gate_proj(given)) * module.up_proj(given))
+            if not torch.allclose(module(given), expected, rtol=1e-4, atol=1e-6 * scale**2):
+                return False
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        if is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 @contextmanager

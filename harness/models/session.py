@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 FULL_WEIGHTS = "model.safetensors"
+_ADAPTER_NAME = re.compile(r"(?<=lora_A|lora_B)\.default(?=\.|$)|(?<=lora_embedding_[AB])\.default(?=\.|$)")
 
 
 class ModelSession:
@@ -41,10 +42,11 @@ class ModelSession:
         self.base = model
         self.method = method
         self.seed = seed
-        self._kept: dict[Any, Product] = {}  # of layers that no training changes
+        self._kept: dict[tuple[Any, str], Product] = {}  # of layers that no training changes
         self.active: Path | None = None
         # Merging loses bits in 16-bit weights and is not exact on quantised ones: only float32 is merged.
         self._merges = method == "lora" and next(model.parameters()).dtype == torch.float32
+        self._names: dict[str, str] = {}  # of PEFT's files -> of the parameters, where they differ
         if method == "sft":
             self.model: Any = model
             self._fresh = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -64,6 +66,7 @@ class ModelSession:
             self.model = get_peft_model(model, config)
         except ValueError as error:  # peft names the missing target modules
             raise InputError(f"recipe field 'lora.targets': {str(error).splitlines()[0]}") from error
+        self._names = {self._outside(name): name for name in self.trainable()}
         for parameter in self.trainable().values():
             parameter.data = parameter.data.to(torch.float32)
         self._fresh = {name: p.detach().clone() for name, p in self.trainable().items()}
@@ -102,17 +105,11 @@ class ModelSession:
             for name, p in self.trainable().items()
         }
         check_adapter(path, expected)
-        return {self._inside(name): tensor for name, tensor in load_file(path, device="cpu").items()}
+        return {self._names.get(name, name): tensor for name, tensor in load_file(path, device="cpu").items()}
 
     def _outside(self, name: str) -> str:
         """Parameter name -> the name that PEFT's own files use."""
-        return name if self.method == "sft" else name.replace(".default.", ".")
-
-    def _inside(self, name: str) -> str:
-        if self.method == "sft":
-            return name
-        stem, _, leaf = name.rpartition(".")
-        return f"{stem}.default.{leaf}"
+        return name if self.method == "sft" else _ADAPTER_NAME.sub("", name)
 
     def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write the trained weights (or ``weights`` in their place) as a folder that PEFT or transformers loads.
@@ -160,6 +157,7 @@ class ModelSession:
         """
         import torch
 
+        self._kept.clear()  # training needs the memory
         layers = [layer for _, layer in self._layers()] if self.method != "sft" else []
         within = {child for layer in layers for child in layer.modules()}
         frozen = {
@@ -203,9 +201,9 @@ class ModelSession:
             elif self.method == "sft":
                 forwards[module] = product(module.weight, module.bias, activation)
             else:
-                if module not in self._kept:
-                    self._kept[module] = product(module.weight, module.bias, activation)
-                forwards[module] = self._kept[module]
+                if (module, activation) not in self._kept:
+                    self._kept[module, activation] = product(module.weight, module.bias, activation)
+                forwards[module] = self._kept[module, activation]
         return forwards
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.evaluation.decoding import encode_prompt
 from harness.evaluation.prefix import Row
 from harness.exceptions import EnvironmentFault, is_out_of_memory
-from harness.models.linear import multiplies_bfloat16
+from harness.models.linear import multiplies_bfloat16, packs
 from harness.models.session import ModelSession, save_tensors
 from harness.training.contract import (
     CANDIDATE,
@@ -66,6 +66,14 @@ class SftTrainer:
         self.context_length = context_length
         self.on_notice = on_notice
         self.piece_tokens = PIECE_TOKENS
+
+    def products(self, options: Optimiser) -> str:
+        """What a LoRA layer multiplies its frozen weights in: ``float32``, ``bfloat16``, or as the weights are."""
+        weights = next(self.session.base.parameters())
+        if self.session.method != "lora" or not packs(weights):
+            return str(weights.dtype).removeprefix("torch.")
+        half = options.products == "bfloat16" or (options.products == "auto" and multiplies_bfloat16())
+        return "bfloat16" if half else "float32"
 
     def tokenise(self, index: int, example: Example) -> Row:
         """The example's tokens; what lies behind ``shareable`` is learned, the end token included."""
@@ -116,7 +124,7 @@ class SftTrainer:
                 "learning_rate": options.learning_rate * start.rate,
                 "computed_tokens": sum(len(piece.segment.tokens) for step in packed for piece in step),
                 "tokens_at_a_time": self.piece_tokens,
-                "bfloat16_products": _half(options),
+                "products": self.products(options),
                 "trainable_parameters": sum(p.numel() for p in self.session.trainable().values()),
             },
         )
@@ -172,7 +180,7 @@ class SftTrainer:
                 for name, parameter in parameters.items():
                     parameter.data = start_weights[name]
             _silence(trainer)
-            with session.training(_half(options)):
+            with session.training(self.products(options) == "bfloat16"):
                 trainer.train()
         session.model.eval()
         if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
@@ -216,11 +224,6 @@ class SftTrainer:
             # One process trains on one device; with more visible, the trainer would wrap the model in DataParallel.
             arguments._n_gpu = min(1, arguments.n_gpu)
         return arguments
-
-
-def _half(options: Optimiser) -> bool:
-    """Whether products with frozen weights are made in bfloat16."""
-    return options.products == "bfloat16" or (options.products == "auto" and multiplies_bfloat16())
 
 
 def _trainer_class(plan: Sequence[Sequence[Piece]], packed: bool) -> Any:
