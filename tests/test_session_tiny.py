@@ -166,7 +166,7 @@ def test_an_evaluation_that_fails_leaves_the_models_own_layers(
 
     with pytest.raises(RuntimeError, match="stop"):
         fail()
-    assert replaced > 14  # seven products in each of two layers, the head, and what they make needless
+    assert replaced == 3  # two decoder layers and the head
     assert not any("forward" in module.__dict__ for module in session.model.modules())
     assert same(base_weights(session), before)
 

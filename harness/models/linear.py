@@ -44,6 +44,21 @@ def product(
     return lambda x: run(x, packed, bias, activation, [], "")
 
 
+def combined(
+    weight: torch.Tensor, bias: torch.Tensor | None, operation: str
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """``(x, other) -> x @ weight.T + bias`` and ``other`` added or multiplied, for inference, as `product`.
+
+    Args:
+        weight: (out, in), one that `packs`.
+        bias: (out,).
+        operation: ``add`` or ``mul``.
+    """
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), _ROWS)
+    run = torch.ops.mkldnn._linear_pointwise.binary
+    return lambda x, other: run(x, other, packed, bias, operation)
+
+
 def packs(weight: torch.Tensor) -> bool:
     """Whether products with ``weight`` are made by oneDNN."""
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and _works()
@@ -70,10 +85,20 @@ def _works() -> bool:
         weight, x = torch.arange(12.0).reshape(3, 4) / 7, torch.arange(20.0).reshape(1, 5, 4) / 5
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
         plain, swish = (torch.ops.mkldnn._linear_pointwise(x, packed, None, name, [], "") for name in ("none", "swish"))
+        other = torch.arange(15.0).reshape(1, 5, 3) / 3
+        plus, times = (
+            torch.ops.mkldnn._linear_pointwise.binary(x, other, packed, None, name) for name in ("add", "mul")
+        )
     except (AttributeError, RuntimeError, NotImplementedError, TypeError):
         return False
     expected = torch.nn.functional.linear(x, weight)
-    return torch.allclose(plain, expected) and torch.allclose(swish, torch.nn.functional.silu(expected))
+    answers = {
+        plain: expected,
+        swish: torch.nn.functional.silu(expected),
+        plus: expected + other,
+        times: expected * other,
+    }
+    return all(torch.allclose(answer, wanted) for answer, wanted in answers.items())
 
 
 def merged_weight(layer: Any) -> Callable[[], torch.Tensor] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import EnvironmentFault, InputError
+from harness.models.block import fused, linears, same
 from harness.models.linear import Product, gates_by_silu, merged_weight, packs, product, replaced, trained_product
 from harness.models.weights import check_adapter
 from harness.storage import atomic_directory, sha256_file, writing
@@ -174,32 +175,42 @@ class ModelSession:
             yield self.model
 
     def _forwards(self) -> dict[Any, Callable[..., Any]]:
-        """Faster forward functions of the model's linear layers, for inference."""
+        """Faster forward functions of the model's decoder layers, where they are known, and of its linear layers."""
         import torch
 
         layers = [layer for _, layer in self._layers()] if self.method != "sft" else []
         within = {child for layer in layers for child in layer.modules()}
-        weights = {layer: merged_weight(layer) for layer in layers} if self._merges else {}
-        plain = {
+        merged = {layer: merged_weight(layer) for layer in layers} if self._merges else {}
+        replaceable = {layer for layer, weight in merged.items() if weight is not None}
+        replaceable |= {
             module
             for module in self.model.modules()
             if type(module) is torch.nn.Linear and module not in within and packs(module.weight)
         }
-        replaceable = plain | {layer for layer, weight in weights.items() if weight is not None}
+
+        def weights(module: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+            merge = merged.get(module)
+            return (merge(), module.get_base_layer().bias) if merge is not None else (module.weight, module.bias)
+
+        forwards: dict[Any, Callable[..., Any]] = {}
+        for stack in [module for module in self.model.modules() if hasattr(module, "rotary_emb")]:
+            for layer in getattr(stack, "layers", ()):
+                parts = set(linears(layer) or ())
+                if parts and parts <= replaceable:
+                    forward = fused(layer, weights)
+                    if same(layer, forward, stack.rotary_emb):
+                        forwards[layer] = forward
+                        replaceable -= parts
         gated = {
             module.gate_proj: module.act_fn
             for module in self.model.modules()
             if getattr(module, "gate_proj", None) in replaceable and gates_by_silu(module)
         }
-        forwards: dict[Any, Callable[..., Any]] = dict.fromkeys(gated.values(), _same)
+        forwards.update(dict.fromkeys(gated.values(), _same))
         for module in replaceable:
             activation = "swish" if module in gated else "none"
-            weight = weights.get(module)
-            if weight is not None:
-                base: Any = module
-                forwards[module] = product(weight(), base.get_base_layer().bias, activation)
-            elif self.method == "sft":
-                forwards[module] = product(module.weight, module.bias, activation)
+            if module in merged or self.method == "sft":
+                forwards[module] = product(*weights(module), activation)
             else:
                 if (module, activation) not in self._kept:
                     self._kept[module, activation] = product(module.weight, module.bias, activation)
