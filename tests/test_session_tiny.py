@@ -171,6 +171,25 @@ def test_an_evaluation_that_fails_leaves_the_models_own_layers(
     assert same(base_weights(session), before)
 
 
+def test_without_memory_for_copies_the_model_is_asked_as_it_is(
+    session: ModelSession,
+    train: Round,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train(tmp_path)
+    expected = logits(session)
+
+    def full(*_: Any) -> Any:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    for name in ("fused", "product"):
+        monkeypatch.setattr(f"harness.models.session.{name}", full)
+    torch.testing.assert_close(logits(session), expected, rtol=1e-4, atol=1e-5)
+    assert "no memory for copies" in caplog.text
+
+
 @pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
 def test_an_adapter_on_the_embeddings_is_saved_and_comes_back(loaded: LoadedModel, tmp_path: Path) -> None:
     lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "embed_tokens"]}

@@ -271,7 +271,9 @@ class Decode:
         values[self._places, :, self._lengths] = value[0].transpose(0, 1)
         keys, values = keys[: self.rows, :, : self._own], values[: self.rows, :, : self._own]
         heads = key.shape[1]
-        q = (query[0] * scale).transpose(0, 1).reshape(self.rows, heads, -1, query.shape[3])  # (rows, heads, group, size)
+        q = (
+            (query[0] * scale).transpose(0, 1).reshape(self.rows, heads, -1, query.shape[3])
+        )  # (rows, heads, group, size)
         scores = q.new_empty(*q.shape[:3], self._above + self._own)
         scores[..., self._above :] = q @ keys.transpose(2, 3)
         for trunk, rows in self._trunks:

@@ -217,7 +217,9 @@ class PooledEngine:
         self, rows: list[Row], requests: Sequence[GenerationRequest], finished: _Finished[Generation]
     ) -> None:
         # Long answers first, so that short ones come and go beside them.
-        plan = sorted(self._plan(rows), key=lambda trunk: -max(requests[row.index].max_new_tokens for row in trunk.rows))
+        plan = sorted(
+            self._plan(rows), key=lambda trunk: -max(requests[row.index].max_new_tokens for row in trunk.rows)
+        )
         below = [(row, row.shareable + 1 - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
         need = max((own + requests[row.index].max_new_tokens for row, own in below), default=1)
         count = max(1, min(len(rows), self.batch_size, _SLOT_TOKENS // need))
