@@ -56,7 +56,7 @@ def test_a_c_library_without_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_pages_are_not_fetched_anew() -> None:
-    """Minor page faults of 50 blocks of 8 MB, each dropped before the next: first as it is, then with the blocks kept."""
+    """Page faults of 50 blocks of 8 MB, each dropped before the next: as it is, then with the blocks kept."""
     script = """
 import resource, sys, torch
 from harness.models.allocator import keep_freed_memory

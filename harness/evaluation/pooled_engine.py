@@ -228,7 +228,7 @@ class PooledEngine:
         queue = self._queue(plan, count)
         live: list[_Live] = []
         while queue or live:
-            if queue and len(live) <= count // 2:
+            if queue and count - len(live) >= count // 4:
                 chosen = _admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
                 if chosen:
                     live += self._enter(chosen, caches, slots, len(live), requests)

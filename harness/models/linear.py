@@ -185,7 +185,7 @@ class _Lora(torch.autograd.Function):
 
 
 def simple_lora(layer: Any) -> bool:
-    """Whether ``layer`` is a linear layer with one adapter ``default`` beside it, and no variant (DoRA and the like)."""
+    """Whether ``layer`` is a linear layer with one adapter ``default`` beside it and no variant (DoRA and the like)."""
     from peft.tuners.lora import Linear
 
     variants, biases = (getattr(layer, name, None) or {} for name in ("lora_variant", "lora_bias"))

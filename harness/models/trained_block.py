@@ -47,7 +47,7 @@ class _Frozen:
         out = self.ahead(x)
         if self.bias is not None:
             out += self.bias
-        for part, narrow, b in zip(out.split(self.sizes, 1), self._ranks(inner, bs), bs, strict=True):
+        for part, narrow, b in zip(_columns(out, self.sizes), self._ranks(inner, bs), bs, strict=True):
             part.addmm_(narrow, b.T, alpha=self.scale)
         return out, inner
 
@@ -55,14 +55,17 @@ class _Frozen:
         self, gradient: torch.Tensor, x: torch.Tensor, inner: torch.Tensor, a: torch.Tensor, bs: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Gradients of the input, and of the adapters' weights: all As, then all Bs."""
-        parts = gradient.split(self.sizes, 1)
+        parts = _columns(gradient, self.sizes)
         down = torch.cat([part @ b for part, b in zip(parts, bs, strict=True)], dim=1).mul_(self.scale)
         narrow = self._ranks(inner, bs)
         grown = [(part.T @ own).mul_(self.scale) for part, own in zip(parts, narrow, strict=True)]
         shrunk = down.T @ x
         if self.norm is not None:
             shrunk *= self.norm
-        return self.behind(gradient).addmm_(down, a), (*shrunk.split([b.shape[1] for b in bs]), *grown)
+        return self.behind(gradient).addmm_(down, a), (
+            *torch.split_with_sizes(shrunk, [b.shape[1] for b in bs]),
+            *grown,
+        )
 
     def joined(self, adapters: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         """All As as one (ranks, in) matrix, the norm in it, and the Bs."""
@@ -72,7 +75,7 @@ class _Frozen:
 
     @staticmethod
     def _ranks(inner: torch.Tensor, bs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        return inner.split([b.shape[1] for b in bs], 1)
+        return _columns(inner, [b.shape[1] for b in bs])
 
 
 def trained_block(layer: Any, half: bool = False) -> Callable[..., torch.Tensor] | None:
@@ -206,7 +209,7 @@ class _Behind(torch.autograd.Function):
         middle += hidden
         x, factor = normed(middle, epsilon)
         both, inner_gate = gates.forward(x, a_gate, b_gate)
-        gate, up = both.split(gates.sizes, 1)
+        gate, up = _columns(both, gates.sizes)
         fed, inner_down = down.forward(torch.nn.functional.silu(gate).mul_(up), a_down, b_down)
         fed += middle
         ctx.save_for_backward(
@@ -221,17 +224,21 @@ class _Behind(torch.autograd.Function):
          b_down) = ctx.saved_tensors  # fmt: skip
         output, gates, down = ctx.frozen
         gradient = gradient.contiguous()
-        gate, up = both.split(gates.sizes, 1)
+        gate, up = _columns(both, gates.sizes)
         silu = torch.nn.functional.silu(gate)
         to_product, adapters_down = down.backward(gradient, silu * up, inner_down, a_down, [b_down])
         to_both = torch.empty_like(both)
-        to_gate, to_up = to_both.split(gates.sizes, 1)
+        to_gate, to_up = _columns(to_both, gates.sizes)
         torch.mul(to_product, silu, out=to_up)
         to_gate.copy_(torch.ops.aten.silu_backward(to_product.mul_(up), gate))
         to_x, adapters_gate = gates.backward(to_both, x, inner_gate, a_gate, [b_gate, b_up])
         to_middle = _through_norm(to_x, x, factor).add_(gradient)
         to_answers, adapters_out = output.backward(to_middle, answers, inner_out, a_out, [b_out])
         return to_answers, to_middle, None, None, *adapters_out, *adapters_gate, *adapters_down
+
+
+def _columns(x: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    return torch.split_with_sizes(x, list(sizes), 1)
 
 
 def _through_norm(gradient: torch.Tensor, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
