@@ -78,8 +78,8 @@ class Data:
         targets: most cells that a round aims at.
     """
 
-    mine: int = 112
-    rows: int = 112
+    mine: int = 96
+    rows: int = 96
     first_rows: int = 224
     replay: float = 0.2
     general: float = 0.15
