@@ -16,12 +16,19 @@ logger = logging.getLogger(__name__)
 # Causes before symptoms: each category stands before those that it brings about.
 PRECEDENCE: tuple[str, ...] = (
     "empty",  # nothing else can be said of it
+    "toxic",  # harm counts before everything that is only wrong
     "repetitive",  # a loop is too long, cut off and out of form as a consequence
+    "leaked_prompt",  # behind the markup stands another turn: too long, out of form, not an answer
+    "copied_prompt",  # the question given back has every fault that the question would have as an answer
+    "wrong_language",  # a text in another language has no right spelling, grammar or words
     "needless_refusal",  # whether to answer is decided before how: a refusal is not JSON, and need not be
     "missed_refusal",  # an answer that should not be there has no right form or length
     "invalid_format",  # prose in place of JSON is too long because it is prose
+    "ignored_constraint",  # what the item declares beyond its form; a declared length before a presumed one
     "too_long",  # running on is what reaches the token limit
     "truncated",  # cut although form and length were on course
+    "misspelled",  # the facts are right as far as can be seen, the words are not
+    "ungrammatical",  # a misspelled word breaks a sentence, seldom the reverse
     "wrong_answer",  # well-formed, of the right length, and wrong: what is left
 )
 DOUBTFUL = 0.5  # a label below this confidence is recorded but does not become primary
