@@ -158,13 +158,13 @@ def numbers_of(text: str) -> list[str]:
 
 
 def names_of(text: str) -> list[str]:
-    """The different capitalised words (or runs of them) of ``text`` that begin no sentence, in order."""
+    """The different capitalised words (or runs of them) of ``text``, in order; the first of a sentence left out."""
     found = []
     for match in NAME.finditer(text):
         before = text[: match.start()].rstrip()
-        if before and before[-1] not in '.!?:\n"':
-            found.append(match.group())
-    return list(dict.fromkeys(found))
+        inside = before and before[-1] not in '.!?:\n"'
+        found.append(match.group() if inside else match.group().partition(" ")[2])
+    return [name for name in dict.fromkeys(found) if name]
 
 
 def sentences_of(text: str) -> list[str]:

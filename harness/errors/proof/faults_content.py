@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -234,19 +234,20 @@ def _number_sentence(item: Item, rng: Random) -> str:
     return f"This costs {other_number('00', rng, known_text(item))} euros more."
 
 
-_LONGER = ("too_long", "ignored_constraint")
-HALLUCINATED = tuple(
-    Fault(f"invented {name}", "hallucinated", make, frozenset(also))
-    for name, make, also in (
-        ("number", _invented_number, ()),
-        ("id", _invented_identifier, ()),
-        ("name", _invented_name, ()),
-        ("price added", _added(_number_sentence), _LONGER),
-        ("address added", _added(lambda item, rng: f"See {rng.choice(INVENTED_ADDRESSES)} for more."), _LONGER),
-        ("contact added", _added(lambda item, rng: f"Please ask for {rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}."),
-         _LONGER),
-    )
-)  # fmt: skip
+_ADDED: dict[str, Callable[[Item, Random], str]] = {
+    "price added": _number_sentence,
+    "address added": lambda item, rng: f"See {rng.choice(INVENTED_ADDRESSES)} for more.",
+    "contact added": lambda item, rng: f"Please ask for {rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}.",
+}
+HALLUCINATED = (
+    Fault("invented number", "hallucinated", _invented_number),
+    Fault("invented id", "hallucinated", _invented_identifier),
+    Fault("invented name", "hallucinated", _invented_name),
+    *(
+        Fault(f"invented {name}", "hallucinated", _added(sentence), frozenset({"too_long", "ignored_constraint"}))
+        for name, sentence in _ADDED.items()
+    ),
+)
 
 
 # Paraphrase groups
