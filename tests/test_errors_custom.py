@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.config import ClassifierSettings, CustomCategory, load_settings
 from harness.errors import PRECEDENCE, ErrorLabel, classify, classify_response_metrics
 from harness.errors.custom import as_classifiers, custom_classifiers, domain_classifiers
-from harness.errors.registry import BUILTIN
+from harness.errors.registry import BUILTIN, ON_REQUEST
 from harness.errors.setup import load_taxonomy
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
@@ -317,8 +317,25 @@ def test_only_and_disable_choose_classifiers(tmp_path: Path) -> None:
     only = load_taxonomy(config(tmp_path, "  only: [empty, ticket]\n" + own))
     assert [each.name for each in only.classifiers] == ["empty", "ticket"]
     rest = load_taxonomy(config(tmp_path, "  disable: [empty, ticket]\n" + own))
-    assert [each.name for each in rest.classifiers][: len(BUILTIN) - 1] == [each for each in BUILTIN if each != "empty"]
-    assert "ticket" not in {each.name for each in rest.classifiers}
+    names = [each.name for each in rest.classifiers]
+    assert [each for each in names if each in BUILTIN] == [each for each in BUILTIN if each not in {"empty", *ON_REQUEST}]
+    assert "ticket" not in names
+
+
+def test_what_runs_on_request_is_enabled_by_name(tmp_path: Path) -> None:
+    def names(text: str) -> set[str]:
+        return {each.name for each in load_taxonomy(config(tmp_path, text)).classifiers}
+
+    assert names("  enable: [ungrammatical]\n") - names("  enable: []\n") == {"ungrammatical"}
+    assert names("  only: [empty]\n  enable: [toxic]\n") == {"empty", "toxic"}
+
+
+def test_unproven_categories_are_targets_where_they_are_named(tmp_path: Path) -> None:
+    own = "  custom: {ticket: {regex: INT}}\n"
+    unnamed = load_taxonomy(config(tmp_path, own)).may_trigger
+    named = load_taxonomy(config(tmp_path, own + "  trigger: [ticket]\n")).may_trigger
+    assert unnamed is not None
+    assert named == unnamed | {"ticket"} != unnamed
 
 
 @pytest.mark.parametrize(
@@ -350,6 +367,8 @@ def test_a_bad_section_is_refused_with_file_and_line(tmp_path: Path, text: str, 
     [
         ({"only": ["halucinated"]}, "classifiers.only: unknown classifier 'halucinated'. Did you mean 'hallucinated'?"),
         ({"disable": ["tolong"]}, "classifiers.disable: unknown classifier 'tolong'. Did you mean 'too_long'?"),
+        ({"enable": ["toxik"]}, "classifiers.enable: unknown classifier 'toxik'. Did you mean 'toxic'?"),
+        ({"trigger": ["tolong"]}, "classifiers.trigger: unknown category 'tolong'. Did you mean 'too_long'?"),
         ({"precedence": ["toolong"]}, "classifiers.precedence: unknown category 'toolong'. Did you mean 'too_long'?"),
         ({"precedence": ["empty", "empty"]}, "classifiers.precedence: 'empty' is named twice"),
         ({"custom": {"empty": CustomCategory(regex="x")}}, "classifiers: there are two by the name of 'empty'"),

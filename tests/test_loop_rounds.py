@@ -70,7 +70,7 @@ def test_a_better_candidate_becomes_champion_and_the_next_round_goes_on_from_its
 
 def test_an_unproven_category_is_counted_and_never_targeted(tmp_path: Path) -> None:
     run = open_toy(tmp_path / "run", FakeWorkbench([BETTER]))
-    run.may_trigger = frozenset({"repetitive", "wrong_answer"})
+    run.taxonomy = replace(run.taxonomy, may_trigger=frozenset({"repetitive", "wrong_answer"}))
     baseline(run)
     entry = run_round(run)
     assert run.ledger.of_kind("baseline")[0].data["categories"]["add/empty"] == 6
@@ -84,8 +84,8 @@ def test_an_unproven_category_is_counted_and_never_targeted(tmp_path: Path) -> N
 
 def test_what_may_trigger_is_frozen_with_the_run(tmp_path: Path) -> None:
     run = open_toy(tmp_path / "run", FakeWorkbench([]))
-    assert run.may_trigger is not None
-    assert read_json(tmp_path / "run" / "manifest.json")["identity"]["may_trigger"] == sorted(run.may_trigger)
+    assert run.taxonomy.may_trigger is not None
+    assert read_json(tmp_path / "run" / "manifest.json")["identity"]["may_trigger"] == sorted(run.taxonomy.may_trigger)
 
 
 def test_the_optimisers_state_is_carried_from_round_to_round(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from harness.config import ClassifierSettings
 from harness.errors.contract import Classifier, ErrorRecord
 from harness.errors.custom import custom_classifiers, domain_classifiers
-from harness.errors.registry import classifier_names, load_classifiers
+from harness.errors.proven import triggering
+from harness.errors.registry import ON_REQUEST, classifier_names, load_classifiers
 from harness.errors.taxonomy import PRECEDENCE, classify_all
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError, did_you_mean
@@ -18,20 +19,22 @@ from harness.exceptions import InputError, did_you_mean
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """The classifiers of a run and the order of precedence of their categories."""
+    """The classifiers of a run, the order of precedence of their categories, and which of these may be targets."""
 
     classifiers: tuple[Classifier, ...]
     precedence: tuple[str, ...] = PRECEDENCE
+    may_trigger: frozenset[str] | None = None  # all where left out
 
     def classify_all(self, items: Sequence[ItemResult]) -> list[ErrorRecord]:
         """The record of each of ``items``, in their order (`harness.errors.taxonomy.classify_all`)."""
         return classify_all(items, self.classifiers, self.precedence)
 
     def identity(self) -> dict[str, Any]:
-        """What records depend on: the version of each classifier, and the precedence."""
+        """What records and targets depend on."""
         return {
             "classifiers": {each.name: each.version for each in self.classifiers},
             "precedence": list(self.precedence),
+            "may_trigger": None if self.may_trigger is None else sorted(self.may_trigger),
         }
 
 
@@ -57,14 +60,20 @@ def load_taxonomy(settings: ClassifierSettings | None = None, folders: Iterable[
     for place, name in enumerate(known):
         if name in known[:place]:
             raise InputError(f"classifiers: there are two by the name of '{name}'; rename the one that is yours")
-    for setting, names in (("only", settings.only), ("disable", settings.disable)):
+    for setting, names in (("only", settings.only), ("enable", settings.enable), ("disable", settings.disable)):
         for name in names:
             if name not in known:
                 raise InputError(f"classifiers.{setting}: unknown classifier '{name}'.{did_you_mean(name, known)}")
-    chosen = [name for name in known if (not settings.only or name in settings.only) and name not in settings.disable]
+    asked = set(settings.only or (set(known) - ON_REQUEST)) | set(settings.enable)
+    chosen = [name for name in known if name in asked and name not in settings.disable]
     classifiers = [*load_classifiers([name for name in chosen if name in installed])]
     classifiers += [each for each in own if each.name in chosen]
-    return Taxonomy(tuple(classifiers), _precedence(settings.precedence, [*classifiers, *own]))
+    precedence = _precedence(settings.precedence, [*classifiers, *own])
+    categories = {category for each in classifiers for category in each.categories}
+    for category in settings.trigger:
+        if category not in categories:
+            raise InputError(f"classifiers.trigger: unknown category '{category}'.{did_you_mean(category, categories)}")
+    return Taxonomy(tuple(classifiers), precedence, triggering(classifiers, override=settings.trigger))
 
 
 def _precedence(first: Sequence[str], classifiers: Iterable[Classifier]) -> tuple[str, ...]:
