@@ -76,19 +76,19 @@ INSTRUCTIONS = {
 _CONTEXT_ENDS = {"grounded": "\nQuestion:", "scope": "\nQuestion:", "dialogue": "\nCustomer:"}
 
 # Which error categories can occur and be judged: no fixed sentence to miss but in grounded and scope, no form to break
-# in free text. `truncated` needs the finish reason, which lm-eval does not hand over.
-_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive")
+# in free text. `truncated` needs the finish reason and `inconsistent` all answers of a group; lm-eval hands over neither.
+_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive", "leaked_prompt", "copied_prompt")
 CATEGORIES = {
-    "extraction": (*_ALWAYS, "invalid_format"),
+    "extraction": (*_ALWAYS, "invalid_format", "hallucinated"),
     "routing": (*_ALWAYS, "invalid_format"),
-    "grounded": (*_ALWAYS, "missed_refusal", "needless_refusal"),
-    "scope": (*_ALWAYS, "missed_refusal", "needless_refusal"),
-    "tools": (*_ALWAYS, "invalid_format"),
-    "rewrite": (*_ALWAYS, "needless_refusal"),
-    "reply": (*_ALWAYS, "needless_refusal"),
+    "grounded": (*_ALWAYS, "unsupported_answer", "needless_refusal", "hallucinated"),
+    "scope": (*_ALWAYS, "missed_refusal", "needless_refusal", "hallucinated"),
+    "tools": (*_ALWAYS, "malformed_call", "invalid_format", "wrong_tool", "wrong_argument", "hallucinated"),
+    "rewrite": (*_ALWAYS, "needless_refusal", "wrong_language", "ignored_constraint", "misspelled"),
+    "reply": (*_ALWAYS, "needless_refusal", "wrong_language", "ignored_constraint", "hallucinated", "misspelled"),
     "arithmetic": (*_ALWAYS, "needless_refusal"),
     "paraphrase": (*_ALWAYS, "invalid_format"),
-    "dialogue": (*_ALWAYS, "needless_refusal"),
+    "dialogue": (*_ALWAYS, "needless_refusal", "hallucinated"),
 }
 
 
