@@ -132,8 +132,10 @@ def test_a_category_that_another_classifier_could_judge_is_assessed() -> None:
 
 def test_what_is_missing_is_listed_in_order_of_precedence_with_its_reasons() -> None:
     record = classify(make_item("x", finish_reason="unknown"), load_classifiers())
-    assert record.not_assessed == ("needless_refusal", "missed_refusal", "invalid_format", "truncated")
-    assert record.reasons[-1] == "the finish reason is unknown"
+    places = [PRECEDENCE.index(category) for category in record.not_assessed]
+    assert places == sorted(places)
+    assert {"needless_refusal", "missed_refusal", "invalid_format", "truncated"} <= set(record.not_assessed)
+    assert record.reasons[record.not_assessed.index("truncated")] == "the finish reason is unknown"
     assert len(record.reasons) == len(record.not_assessed)
 
 

@@ -164,13 +164,19 @@ def _misspellings(
         if corrected is None and (word in excused or stem in excused):
             continue
         term, weight = (corrected, 1.0) if corrected is not None else judge(stem)
-        if capital and not (weight == 1.0 and (len(stem) >= 7 or frequencies().get(term, 0) >= 1e8)):
-            continue  # at the beginning of a sentence, so it may be a name
+        if capital and not (weight == 1.0 and _no_name(stem, term)):
+            continue
         if weight:
             found.append(Misspelling(start, end, term, weight))
         elif not capital:
             strange += 1
     return found, strange
+
+
+def _no_name(word: str, term: str) -> bool:
+    """Whether a word with a capital, at the beginning of a sentence, is long or its ``term`` common enough."""
+    common = frequencies().get(term, 0)
+    return len(word) >= 7 or common >= (1e8 if len(word) >= 5 else 1e9)
 
 
 @lru_cache(1 << 16)
