@@ -29,12 +29,18 @@ BUILTIN: dict[str, str] = {
     "wrong_language": "harness.errors.builtin.wrong_language:WrongLanguage",
     "needless_refusal": "harness.errors.builtin.refusal:NeedlessRefusal",
     "missed_refusal": "harness.errors.builtin.refusal:MissedRefusal",
+    "unsupported_answer": "harness.errors.builtin.refusal:UnsupportedAnswer",
+    "malformed_call": "harness.errors.builtin.calls:MalformedCall",
     "invalid_format": "harness.errors.builtin.invalid_format:InvalidFormat",
     "ignored_constraint": "harness.errors.builtin.ignored_constraint:IgnoredConstraint",
     "too_long": "harness.errors.builtin.too_long:TooLong",
     "truncated": "harness.errors.builtin.truncated:Truncated",
+    "wrong_tool": "harness.errors.builtin.calls:WrongTool",
+    "wrong_argument": "harness.errors.builtin.calls:WrongArgument",
+    "hallucinated": "harness.errors.builtin.hallucinated:Hallucinated",
     "misspelled": "harness.errors.builtin.misspelled:Misspelled",
     "ungrammatical": "harness.errors.builtin.ungrammatical:Ungrammatical",
+    "inconsistent": "harness.errors.builtin.inconsistent:Inconsistent",
     "wrong_answer": "harness.errors.builtin.wrong_answer:WrongAnswer",
 }
 
@@ -78,6 +84,15 @@ def load_classifiers(names: Sequence[str] | None = None) -> tuple[Classifier, ..
     return tuple(_load(known[name]) for name in chosen)
 
 
+def classifier_names() -> tuple[str, ...]:
+    """Names of the classifiers that are installed, without loading any.
+
+    Raises:
+        InputError: two packages bring the same name.
+    """
+    return tuple(_entry_points())
+
+
 def _entry_points() -> dict[str, EntryPoint]:
     from importlib import metadata  # 20 ms, and not needed to import this package
 
@@ -103,7 +118,7 @@ def _origin(point: EntryPoint) -> str:
 def _load(point: EntryPoint) -> Classifier:
     try:
         loaded = point.load()
-        return _as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
+        return as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
     except (Exception, SystemExit) as error:  # a module may call sys.exit when it is imported
         reason = f"classifier '{point.name}' from {_origin(point)} cannot be used: {type(error).__name__}: {error}"
         reason = " ".join(reason.split())
@@ -111,7 +126,7 @@ def _load(point: EntryPoint) -> Classifier:
         return Unavailable(point.name, reason)
 
 
-def _as_classifier(candidate: object, name: str) -> Classifier:
+def as_classifier(candidate: object, name: str) -> Classifier:
     """``candidate`` if it keeps the contract.
 
     Raises:

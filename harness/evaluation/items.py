@@ -32,6 +32,12 @@ class Expectation:
         system: text that must not be shown.
         max_words: length above which an answer is too long.
         context: the passage that an answer must stand on.
+        answerable: whether the context answers the question.
+        group: id of the paraphrases of one question, whose answers should agree.
+        tools: the tools that may be called, each with ``name`` and ``parameters`` (a JSON schema), as the document
+            has them or as JSON text (see `harness.errors.calls`).
+        call: the right call, ``{"name": ..., "arguments": {...}}`` or that as JSON text; ``None`` beside ``tools``
+            means that none of them fits.
     """
 
     format: Literal["json", "label", "text"] | None = None
@@ -44,6 +50,10 @@ class Expectation:
     system: str | None = None
     max_words: int | None = None
     context: str | None = None
+    answerable: bool | None = None
+    group: str | None = None
+    tools: Any = None
+    call: Any = None
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Expectation:
@@ -60,6 +70,10 @@ class Expectation:
             system=raw.get("system"),
             max_words=raw.get("max_words"),
             context=raw.get("context"),
+            answerable=raw.get("answerable"),
+            group=raw.get("group"),
+            tools=raw.get("tools"),
+            call=raw.get("call"),
         )
 
 

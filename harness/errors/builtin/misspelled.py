@@ -11,6 +11,7 @@ from functools import lru_cache
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.english import LONGEST, frequencies, is_word, nearest
 from harness.errors.languages import primary
+from harness.errors.library import versioned
 from harness.errors.text import WORD, quote
 from harness.evaluation.items import ItemResult
 
@@ -64,8 +65,10 @@ class Misspelled:
     """Sees misspelled words of English; excuses names, codes, and every word of the prompt, context and target."""
 
     name = "misspelled"
-    version = "1"
     categories: tuple[str, ...] = ("misspelled",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "symspellpy")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label a different word, at most ten, each as sure as the share of misspelled words makes it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.languages import primary
+from harness.errors.library import versioned
 from harness.errors.text import WORD, quote, visible_span
 from harness.evaluation.items import ItemResult
 
@@ -56,8 +57,10 @@ class Ungrammatical:
     """Sees faults of agreement, articles, pronouns, verb forms and doubled words in running English."""
 
     name = "ungrammatical"
-    version = "1"
     categories: tuple[str, ...] = ("ungrammatical",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "harper-py")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label a fault, at most ten, each as sure as the number of faults for the words makes it."""

@@ -6,6 +6,7 @@ import re
 
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.languages import Language, detect, known_languages, primary, running_text
+from harness.errors.library import versioned
 from harness.errors.text import quote, visible_span
 from harness.evaluation.items import ItemResult
 
@@ -36,8 +37,10 @@ class WrongLanguage:
     """Compares the response's language with ``expects.language``, else the target's, else the prompt's."""
 
     name = "wrong_language"
-    version = "1"
     categories: tuple[str, ...] = ("wrong_language",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "py3langid")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label over the whole response, or over the words in another script; silent on an empty response."""
