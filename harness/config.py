@@ -47,7 +47,8 @@ class ClassifierSettings:
     Attributes:
         precedence: categories that come first, in this order; all others follow in the default order. What stands
             behind ``wrong_answer`` is never primary.
-        only: the classifiers to run, by name; empty for all that there are.
+        only: the classifiers to run, by name; empty for all that there are, but for those that run on request.
+        also: classifiers that run on request (``toxic``, ``ungrammatical``) and shall run beside the others.
         disable: classifiers that do not run.
         custom: categories of one's own, by name.
         hallucination_model: folder of a model that `harness.errors.hallucination_model` has trained; empty for none.
@@ -55,6 +56,7 @@ class ClassifierSettings:
 
     precedence: list[str] = dataclasses.field(default_factory=list)
     only: list[str] = dataclasses.field(default_factory=list)
+    also: list[str] = dataclasses.field(default_factory=list)
     disable: list[str] = dataclasses.field(default_factory=list)
     custom: dict[str, CustomCategory] = dataclasses.field(default_factory=dict)
     hallucination_model: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from harness.config import ClassifierSettings
 from harness.errors.contract import Classifier, ErrorRecord
 from harness.errors.custom import custom_classifiers, domain_classifiers
-from harness.errors.registry import classifier_names, load_classifiers
+from harness.errors.registry import ON_REQUEST, classifier_names, load_classifiers
 from harness.errors.taxonomy import PRECEDENCE, classify_all
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError, did_you_mean
@@ -57,11 +57,12 @@ def load_taxonomy(settings: ClassifierSettings | None = None, folders: Iterable[
     for place, name in enumerate(known):
         if name in known[:place]:
             raise InputError(f"classifiers: there are two by the name of '{name}'; rename the one that is yours")
-    for setting, names in (("only", settings.only), ("disable", settings.disable)):
+    for setting, names in (("only", settings.only), ("also", settings.also), ("disable", settings.disable)):
         for name in names:
             if name not in known:
                 raise InputError(f"classifiers.{setting}: unknown classifier '{name}'.{did_you_mean(name, known)}")
-    chosen = [name for name in known if (not settings.only or name in settings.only) and name not in settings.disable]
+    asked = set(settings.only or (name for name in known if name not in ON_REQUEST)) | set(settings.also)
+    chosen = [name for name in known if name in asked and name not in settings.disable]
     classifiers = [*load_classifiers([name for name in chosen if name in installed])]
     classifiers += [each for each in own if each.name in chosen]
     return Taxonomy(tuple(classifiers), _precedence(settings.precedence, [*classifiers, *own]))
