@@ -96,7 +96,9 @@ def sentences(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def misspelled_sentences(rows: Sequence[dict[str, Any]], good: Sequence[str], spell: Classifier) -> Iterator[ItemResult]:
+def misspelled_sentences(
+    rows: Sequence[dict[str, Any]], good: Sequence[str], spell: Classifier
+) -> Iterator[ItemResult]:
     """For each misspelling in small letters: a sentence with the right word, which is replaced by it."""
     by_word: dict[str, list[str]] = {}
     for sentence in good:
@@ -171,7 +173,9 @@ def _wrong_language(table: Table, judge: Classifier, folder: Path, xquad: Path |
         asked = [pair["question"] for each in paragraphs for pair in each["qas"]]
         language = path.name.split(".")[1]
         table.row(judge, f"{language} questions, English declared", (item(text, language="en") for text in asked))
-        table.row(judge, f"{language} questions, {language} declared", (item(text, language=language) for text in asked))
+        table.row(
+            judge, f"{language} questions, {language} declared", (item(text, language=language) for text in asked)
+        )
 
 
 def _copied_prompt(table: Table, judge: Classifier, folder: Path, _: Path | None) -> None:

@@ -47,8 +47,8 @@ class ClassifierSettings:
     Attributes:
         precedence: categories that come first, in this order; all others follow in the default order. What stands
             behind ``wrong_answer`` is never primary.
-        only: the classifiers to run, by name; empty for all that there are but those that run on request.
-        enable: classifiers to run besides, among them those that run on request.
+        only: the classifiers to run, by name; empty for all that there are, but for those that run on request.
+        also: classifiers that run on request (``toxic``, ``ungrammatical``) and shall run beside the others.
         disable: classifiers that do not run.
         trigger: categories that may be targets though their quality is not proven (docs/classifiers.md).
         custom: categories of one's own, by name.
@@ -57,7 +57,7 @@ class ClassifierSettings:
 
     precedence: list[str] = dataclasses.field(default_factory=list)
     only: list[str] = dataclasses.field(default_factory=list)
-    enable: list[str] = dataclasses.field(default_factory=list)
+    also: list[str] = dataclasses.field(default_factory=list)
     disable: list[str] = dataclasses.field(default_factory=list)
     trigger: list[str] = dataclasses.field(default_factory=list)
     custom: dict[str, CustomCategory] = dataclasses.field(default_factory=dict)

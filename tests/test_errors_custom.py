@@ -326,8 +326,8 @@ def test_what_runs_on_request_is_enabled_by_name(tmp_path: Path) -> None:
     def names(text: str) -> set[str]:
         return {each.name for each in load_taxonomy(config(tmp_path, text)).classifiers}
 
-    assert names("  enable: [ungrammatical]\n") - names("  enable: []\n") == {"ungrammatical"}
-    assert names("  only: [empty]\n  enable: [toxic]\n") == {"empty", "toxic"}
+    assert names("  also: [ungrammatical]\n") - names("  also: []\n") == {"ungrammatical"}
+    assert names("  only: [empty]\n  also: [toxic]\n") == {"empty", "toxic"}
 
 
 def test_unproven_categories_are_targets_where_they_are_named(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_bad_section_is_refused_with_file_and_line(tmp_path: Path, text: str, 
     [
         ({"only": ["halucinated"]}, "classifiers.only: unknown classifier 'halucinated'. Did you mean 'hallucinated'?"),
         ({"disable": ["tolong"]}, "classifiers.disable: unknown classifier 'tolong'. Did you mean 'too_long'?"),
-        ({"enable": ["toxik"]}, "classifiers.enable: unknown classifier 'toxik'. Did you mean 'toxic'?"),
+        ({"also": ["toxik"]}, "classifiers.also: unknown classifier 'toxik'. Did you mean 'toxic'?"),
         ({"trigger": ["tolong"]}, "classifiers.trigger: unknown category 'tolong'. Did you mean 'too_long'?"),
         ({"precedence": ["toolong"]}, "classifiers.precedence: unknown category 'toolong'. Did you mean 'too_long'?"),
         ({"precedence": ["empty", "empty"]}, "classifiers.precedence: 'empty' is named twice"),

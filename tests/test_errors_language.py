@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from errors_items import make_item
 
-from harness.errors import ErrorLabel
-from harness.errors import languages
+from harness.errors import ErrorLabel, languages
 from harness.errors.builtin.wrong_language import WrongLanguage
 from harness.errors.languages import detect, primary, running_text
 
 ENGLISH = "You can send the lamp back within thirty days if the box is still closed."
 GERMAN = "Sie können die Lampe innerhalb von dreißig Tagen zurückschicken, wenn der Karton noch zu ist."
 FRENCH = "Vous pouvez renvoyer la lampe dans les trente jours si la boîte est encore fermée."
-CHINESE = "如果盒子仍未打开，您可以在三十天内退回这盏灯。"
+CHINESE = "如果盒子仍未打开\uff0c您可以在三十天内退回这盏灯。"
 RUSSIAN = "Вы можете вернуть лампу в течение тридцати дней, если коробка не открыта."
 
 
@@ -95,9 +94,16 @@ def test_words_in_another_script_amid_english_are_the_evidence() -> None:
     assert label.confidence == 0.7
 
 
-@pytest.mark.parametrize("options", [{"prompt": "What does 请保留收据 mean?"}, {"target": "请保留收据"}, {"context": "请保留收据"}])
+@pytest.mark.parametrize(
+    "options", [{"prompt": "What does 请保留收据 mean?"}, {"target": "请保留收据"}, {"context": "请保留收据"}]
+)
 def test_words_in_another_script_that_the_item_has_itself_are_excused(options: dict[str, Any]) -> None:
     assert labels(f"{ENGLISH} 请保留收据", language="en", **options) == []
+
+
+def test_a_name_given_in_brackets_in_its_own_script_is_excused() -> None:
+    assert labels(f"{ENGLISH} (Chinese: 请保留收据, 1970)", language="en") == []
+    assert labels(f"{ENGLISH} (as before) 请保留收据", language="en") != []
 
 
 def test_greek_letters_in_a_formula_are_no_other_script() -> None:

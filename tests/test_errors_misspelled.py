@@ -33,9 +33,7 @@ def words_found(response: str, **options: Any) -> list[str]:
         ("replacement", "replasement"), ("keep", "kepe"), ("will", "wlil"),
     ],
 )  # fmt: skip
-def test_a_word_with_a_letter_dropped_doubled_swapped_or_changed_is_seen_with_its_place(
-    right: str, wrong: str
-) -> None:
+def test_a_word_with_a_letter_dropped_doubled_swapped_or_changed_is_seen_with_its_place(right: str, wrong: str) -> None:
     (found,) = words_found(SENTENCE.replace(right, wrong, 1))
     assert found == wrong.split()[0]
 
@@ -58,7 +56,7 @@ def test_a_contraction_without_its_apostrophe_is_misspelled() -> None:
         "ok",
         "thx, ok",
         "The colour of the center is gray, my favorite neighbour organised and analyzed it.",
-        "It's John's, they've said; the Joneses' dog doesn’t bark o'clock.",
+        "It's John's, they've said; the Joneses' dog doesn\u2019t bark o'clock.",
         "The Norrvale Brisk 300, by Zoltan Quibberly of Vlaxmoor, costs 30 EUR.",
         "Order NV-20417 with serial zx81qwrtz to jhon.smtih@exmaple.org or https://exmaple.org/retunrs/fomr now.",
         "Run `pyhton -m recieve` or call recieve() with $recieve and C:\\recieve.",
@@ -183,7 +181,18 @@ def test_british_american_new_inflected_and_composed_words_are_words(word: str) 
 
 @pytest.mark.parametrize(
     "word",
-    ["recieve", "spliting", "makeing", "occured", "comissions", "premission", "beautyfull", "untill", "truely", "alot's"],
+    [
+        "recieve",
+        "spliting",
+        "makeing",
+        "occured",
+        "comissions",
+        "premission",
+        "beautyfull",
+        "untill",
+        "truely",
+        "alot's",
+    ],
 )
 def test_what_a_rule_might_compose_but_nobody_writes_is_no_word(word: str) -> None:
     assert not is_word(word)

@@ -107,7 +107,7 @@ def harper() -> None:
         ("We looked at an lamp in the shop.", "an"),
         ("They found the the box in the hall.", "the the"),
         ("You should of told us about the lamp.", "should of"),
-        ("The lamp and it's box are on their way.", "it's"),
+        ("The shop is well known for it's lamps.", "it's"),
     ],
 )
 def test_a_broken_sentence_is_seen_with_its_place(response: str, evidence: str) -> None:
@@ -127,6 +127,8 @@ def test_a_broken_sentence_is_seen_with_its_place(response: str, evidence: str) 
         ("Red, green and blue lamps are in stock, it seems.", {}),
         ("You will recieve teh lamp on Monday.", {}),
         ("The books are by George R. R. Martin, as you know.", {}),
+        ("The film is Kuch Kuch Hota Hai, and Bora Bora is an island.", {}),
+        ("The edge lies between the nodes A and B of the graph.", {}),
         ("He go to the park every day.", {"target": "He go to the park every day."}),
         ("He go to the park every day.", {"prompt": "Who said: He go to the park every day?"}),
     ],

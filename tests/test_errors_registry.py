@@ -16,9 +16,11 @@ from errors_items import make_item
 
 from harness.errors import PRECEDENCE, Classifier, ErrorLabel, classify, load_classifiers
 from harness.errors.custom import as_classifiers
-from harness.errors.registry import BUILTIN, GROUP
+from harness.errors.registry import BUILTIN, GROUP, ON_REQUEST
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
+
+DEFAULT = [name for name in BUILTIN if name not in ON_REQUEST]
 
 
 class Shouting:
@@ -73,7 +75,8 @@ def names_of(classifiers: tuple[Classifier, ...]) -> list[str]:
 
 def test_the_builtin_classifiers_keep_the_contract_and_are_named_like_their_categories(install: Any) -> None:
     install()
-    loaded = load_classifiers()
+    assert names_of(load_classifiers()) == DEFAULT
+    loaded = load_classifiers(list(BUILTIN))
     assert names_of(loaded) == list(BUILTIN)
     for classifier in loaded:
         assert isinstance(classifier, Classifier)
@@ -85,7 +88,7 @@ def test_the_builtin_classifiers_keep_the_contract_and_are_named_like_their_cate
 def test_a_plugin_is_found_beside_the_builtin_ones_as_class_or_as_object(install: Any, attribute: str) -> None:
     install(("shouting", f"loud_package:{attribute}"))
     loaded = load_classifiers()
-    assert names_of(loaded) == [*BUILTIN, "shouting"]
+    assert names_of(loaded) == [*DEFAULT, "shouting"]
     assert classify(make_item("NO!"), loaded).primary == "shouting"
 
 
@@ -119,7 +122,7 @@ def test_two_plugins_of_one_name_are_refused(install: Any) -> None:
 
 def test_one_package_seen_through_two_paths_is_one_classifier(install: Any) -> None:
     install(("shouting", "loud_package:Shouting"), ("shouting", "loud_package:Shouting"), ("empty", BUILTIN["empty"]))
-    assert names_of(load_classifiers()) == [*BUILTIN, "shouting"]
+    assert names_of(load_classifiers()) == [*DEFAULT, "shouting"]
 
 
 @pytest.mark.parametrize(

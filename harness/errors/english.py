@@ -27,6 +27,7 @@ REACH = 2  # letters inserted, deleted, replaced or transposed, at most
 LONGEST = 30  # letters of a word that is looked up
 KEPT = 1 << 16  # look-ups that are remembered
 COMMON = 5_000_000  # frequency, of 2e10 for "the"; "permission" has 5e7, "commissions" 1e7
+PART = 2_000_000  # the same for each half of a compound
 
 # American spelling -> British, as the dictionary has it; tried at each place where the pattern stands.
 _AMERICAN = tuple(
@@ -179,6 +180,6 @@ def _composed(word: str) -> bool:
             return True
     for cut in range(4, len(word) - 3):
         first, second = word[:cut], word[cut:]
-        if known.get(first, 0) >= COMMON and (known.get(second, 0) >= COMMON or _inflected(second)):
+        if known.get(first, 0) >= PART and (known.get(second, 0) >= PART or _inflected(second)):
             return True
     return False

@@ -15,7 +15,8 @@ KEPT = 4096  # texts whose language is remembered; prompts share their instructi
 
 # Languages that are written so much alike that one is often taken for the other: one name for all of them.
 _ALIKE = {"nb": "no", "nn": "no", "bs": "hr", "sr": "hr", "ms": "id", "iw": "he", "in": "id", "yue": "zh", "cmn": "zh"}
-_TOOK_TO_BE = re.compile(r"[a-z]{2}")  # not the pidgins, creoles and dialects, for which short English is often taken
+# Not the pidgins, creoles and dialects, for which short English is often taken; nor Latin, for which names are.
+_TOOK_TO_BE = re.compile(r"(?!la)[a-z]{2}")
 _NOT_WORDS = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*+`|https?://\S++|<[^<>\n]{1,200}>|\S*[\d@_/\\]\S*+|[^\w\s'\u2019-]++", re.DOTALL
 )

@@ -31,6 +31,7 @@ from harness.exceptions import InputError, did_you_mean
 # What one response cannot show inside lm-eval: it hands over no finish reason, and one document at a time.
 _OUT_OF_SIGHT = ("truncated", "inconsistent")
 METRIC_CATEGORIES: tuple[str, ...] = tuple(name for name in BUILTIN if name not in _OUT_OF_SIGHT)
+_DEFAULT = tuple(name for name in METRIC_CATEGORIES if name not in ON_REQUEST)
 
 
 CONFIG_VARIABLE = "HARNESS_CONFIG"
@@ -75,7 +76,7 @@ def classify_response_metrics(
         target: the gold answer.
         response: the model's text after the task's filters.
         correct: the task's own metric, 0 to 1.
-        categories: which of `METRIC_CATEGORIES` to look for; where left out, all that do not run on request alone.
+        categories: which of `METRIC_CATEGORIES` to look for; where left out, all but those that run on request.
         classifiers: the task's own, what its ``utils.py`` lists as ``CLASSIFIERS``.
 
     Returns:
@@ -86,8 +87,7 @@ def classify_response_metrics(
     Raises:
         InputError: an unknown category, or a category of one's own that cannot be used.
     """
-    by_default = tuple(name for name in METRIC_CATEGORIES if name not in ON_REQUEST)
-    names = by_default if categories is None else tuple(categories)
+    names = _DEFAULT if categories is None else tuple(categories)
     for name in names:
         if name not in METRIC_CATEGORIES:
             raise InputError(f"no metric for the category '{name}'.{did_you_mean(name, METRIC_CATEGORIES)}")

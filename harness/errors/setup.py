@@ -60,11 +60,11 @@ def load_taxonomy(settings: ClassifierSettings | None = None, folders: Iterable[
     for place, name in enumerate(known):
         if name in known[:place]:
             raise InputError(f"classifiers: there are two by the name of '{name}'; rename the one that is yours")
-    for setting, names in (("only", settings.only), ("enable", settings.enable), ("disable", settings.disable)):
+    for setting, names in (("only", settings.only), ("also", settings.also), ("disable", settings.disable)):
         for name in names:
             if name not in known:
                 raise InputError(f"classifiers.{setting}: unknown classifier '{name}'.{did_you_mean(name, known)}")
-    asked = set(settings.only or (set(known) - ON_REQUEST)) | set(settings.enable)
+    asked = set(settings.only or (name for name in known if name not in ON_REQUEST)) | set(settings.also)
     chosen = [name for name in known if name in asked and name not in settings.disable]
     classifiers = [*load_classifiers([name for name in chosen if name in installed])]
     classifiers += [each for each in own if each.name in chosen]

@@ -64,12 +64,12 @@ def quote(text: str, limit: int = 40) -> str:
 
 # Full stops that end no sentence: titles, single initials, and what is followed by more of the same sentence.
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nr|vs|etc|inc|ltd|co|fig|approx|dept|est|jr|sr|e\.g|i\.e|cf|al|a\.m|p\.m)"
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|nr|vs|etc|inc|ltd|co|fig|approx|dept|est|jr|sr|e\.g|i\.e|cf|al|a\.m|p\.m)"
     r"|(?:^|[\s(])[A-Z])\.\Z",
     re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_BREAK = re.compile(r"[.!?\u2026]++[)\]\"'\u201d\u2019*_]*+(?=\s|\Z)|[\u3002\uff01\uff1f]++|\n\s*+")
-_LIST_MARK = re.compile(r"\s*+(?:\(?\w{1,3}[.)]|[-*\u2022])\s*+\Z")
+_LIST_MARK = re.compile(r"\s*+(?:\(?(?:\d{1,3}|[A-Za-z])[.)]|[-*\u2022])\s*+\Z")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

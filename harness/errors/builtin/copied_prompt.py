@@ -11,7 +11,8 @@ from harness.errors.text import WORD, count_words, quote, sentence_spans
 from harness.evaluation.items import ItemResult
 
 RUN = 8  # words in a row that count as copied
-COPIED = 10  # copied words that the target does not have, at least
+RUN_OF_TARGET = 2  # words in a row that the target takes from the prompt
+COPIED = 10  # copied words that the target does not take too, at least
 SHARE = 0.5  # of the response's words
 LONG = 40  # copied words that are too many, whatever their share
 
@@ -66,8 +67,12 @@ def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> 
 
 
 def _beyond_the_target(runs: list[Run], item: ItemResult) -> int:
-    """How many words of ``runs`` the target does not have: an answer that must repeat its prompt is none the worse."""
-    copied = Counter(
-        match.group().casefold() for run in runs for match in WORD.finditer(item.response, run.start, run.end)
-    )
-    return (copied - Counter(match.group().casefold() for match in WORD.finditer(item.target))).total()
+    """How many words of ``runs`` the target does not take from the prompt too, as a text put right does."""
+    if not runs:
+        return 0
+    taken = shared_runs(item.target, item.prompt, RUN_OF_TARGET)
+    return (_counted(item.response, runs) - _counted(item.target, taken)).total()
+
+
+def _counted(text: str, runs: list[Run]) -> Counter[str]:
+    return Counter(match.group().casefold() for run in runs for match in WORD.finditer(text, run.start, run.end))

@@ -11,6 +11,7 @@ from functools import lru_cache
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.english import LONGEST, frequencies, is_word, nearest
 from harness.errors.languages import primary
+from harness.errors.library import versioned
 from harness.errors.text import WORD, quote
 from harness.evaluation.items import ItemResult
 
@@ -64,8 +65,10 @@ class Misspelled:
     """Sees misspelled words of English; excuses names, codes, and every word of the prompt, context and target."""
 
     name = "misspelled"
-    version = "1"
     categories: tuple[str, ...] = ("misspelled",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "symspellpy")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label a different word, at most ten, each as sure as the share of misspelled words makes it."""
@@ -164,13 +167,19 @@ def _misspellings(
         if corrected is None and (word in excused or stem in excused):
             continue
         term, weight = (corrected, 1.0) if corrected is not None else judge(stem)
-        if capital and not (weight == 1.0 and (len(stem) >= 7 or frequencies().get(term, 0) >= 1e8)):
-            continue  # at the beginning of a sentence, so it may be a name
+        if capital and not (weight == 1.0 and _no_name(stem, term)):
+            continue
         if weight:
             found.append(Misspelling(start, end, term, weight))
         elif not capital:
             strange += 1
     return found, strange
+
+
+def _no_name(word: str, term: str) -> bool:
+    """Whether a word with a capital, at the beginning of a sentence, is long or its ``term`` common enough."""
+    common = frequencies().get(term, 0)
+    return len(word) >= 7 or common >= (1e8 if len(word) >= 5 else 1e9)
 
 
 @lru_cache(1 << 16)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from harness.errors.contract import ErrorLabel, not_assessed
+from harness.errors.library import versioned
 from harness.errors.text import WORD, quote, visible_span
 from harness.evaluation.items import ItemResult
 
@@ -27,8 +28,10 @@ class Toxic:
     """Sees offensive language; excuses what is offensive only by words of the prompt, the context or the target."""
 
     name = "toxic"
-    version = "1"
     categories: tuple[str, ...] = ("toxic",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "alt-profanity-check")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label over the most offensive word; confidence is the model's probability, at least `OFFENSIVE`."""

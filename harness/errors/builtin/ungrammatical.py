@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.languages import primary
+from harness.errors.library import versioned
 from harness.errors.text import WORD, quote, visible_span
 from harness.evaluation.items import ItemResult
 
@@ -31,7 +32,7 @@ Didnt BeConcerned BeWorried NoLongerPronoun EverEvery
 NOT = """
 MassNouns WrongNegative MissingPreposition ThatWhich WouldNeverHave MoreAdjective AdjectiveOfA HowTo MissingTo
 PossessiveNoun ModalBeAdjective QuantifierNumeralConflict QuantifierNeedsOf ThereToTheir PossessiveYour PronounKnew
-PronounContraction InflectedVerbAfterTo NounVerbConfusion WhomSubjectOfVerb VeryMuchSo
+PronounContraction OneOfTheSingular InflectedVerbAfterTo NounVerbConfusion WhomSubjectOfVerb VeryMuchSo
 """
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character, which Rust cannot take
 _ON = frozenset(ALSO.split())
@@ -56,8 +57,10 @@ class Ungrammatical:
     """Sees faults of agreement, articles, pronouns, verb forms and doubled words in running English."""
 
     name = "ungrammatical"
-    version = "1"
     categories: tuple[str, ...] = ("ungrammatical",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "harper-py")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label a fault, at most ten, each as sure as the number of faults for the words makes it."""
@@ -100,10 +103,12 @@ def _lint(linter: Linter, text: str) -> list[Lint] | None:
 
 
 def _excused(lint: Lint, text: str, item: ItemResult) -> bool:
-    """Whether the words round a fault stand so in the prompt or the target too; and doubled initials of a name."""
-    problem = lint.problem_text.strip()
-    if len(problem) <= 5 and problem.endswith("."):
-        return True
+    """Whether the words round a fault stand so in the prompt or the target too, or are names."""
+    words = lint.problem_text.split()
+    if len(words) == 2 and words[0] == words[1] and words[0][0].isupper():
+        return True  # "Bora Bora", "R. R."
+    if words == ["A"] and text[: lint.span.start].rstrip()[-1:] not in ("", ".", "!", "?"):
+        return True  # a letter, not an article
     start = text.rfind(" ", 0, max(0, lint.span.start - 1)) + 1
     end = text.find(" ", lint.span.end + 1)
     around = text[start : end if end >= 0 else len(text)].strip()

@@ -6,15 +6,17 @@ import re
 
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.languages import Language, detect, known_languages, primary, running_text
+from harness.errors.library import versioned
 from harness.errors.text import quote, visible_span
 from harness.evaluation.items import ItemResult
 
 LETTERS = 20  # of running text, below which the language is not guessed; a letter of `_DENSE` counts as three
-SURE = 0.5  # of the response's language
+SURE = 0.6  # of the response's language
 SURE_OF_DUE = 0.8  # of the target's or the prompt's, where the item does not declare one
 SMALL_LETTERS = 12  # in words that are no names, below which a response is a list of names
 HEAD = 20_000  # characters in which another script is looked for
 SCRIPT_CONFIDENCE = 0.7
+BRACKET = 60  # characters before such words in which a bracket opens that they may stand in
 
 _LETTER = re.compile(r"[^\W\d_]")
 _DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -25,7 +27,7 @@ _OTHER_SCRIPT = re.compile(
     r"[\u0400-\u052f\u0531-\u07ff\u08a0-\u137f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\s]*+"
 )
 _LATIN = """
-af az br bs ca cs cy da de en eo es et eu fi fr fy ga gd gl ha hr ht hu id ig is it jv la lb lg ln lt lv mg mt nl no
+af az br bs ca cs cy da de en eo es et eu fi fr fy ga gd gl ha hr ht hu id ig is it jv lb lg ln lt lv mg mt nl no
 oc om pl pt qu ro rw sk sl sn so sq st sv sw tk tl tr uz vi vo wa xh yo zu
 """
 _LATIN_CODES = frozenset(_LATIN.split())
@@ -35,8 +37,10 @@ class WrongLanguage:
     """Compares the response's language with ``expects.language``, else the target's, else the prompt's."""
 
     name = "wrong_language"
-    version = "1"
     categories: tuple[str, ...] = ("wrong_language",)
+
+    def __init__(self) -> None:
+        self.version = versioned("1", "py3langid")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label over the whole response, or over the words in another script; silent on an empty response."""
@@ -103,6 +107,9 @@ def _other_script(item: ItemResult) -> tuple[int, int] | None:
     """Where words in another script stand that neither prompt nor target nor context has."""
     for match in _OTHER_SCRIPT.finditer(item.response[:HEAD]):
         words = match.group().strip()
+        before = item.response[max(0, match.start() - BRACKET) : match.start()]
+        if before.rfind("(") > before.rfind(")"):  # a name as it is written there
+            continue
         if not any(words in text for text in (item.prompt, item.target, item.expectation.context or "")):
             return match.start(), match.start() + len(words)
     return None
