@@ -312,6 +312,14 @@ def test_what_is_named_behind_wrong_answer_is_never_primary(tmp_path: Path) -> N
     assert "too_long" in {label.category for label in record.labels}
 
 
+def test_also_adds_classifiers_that_run_on_request(tmp_path: Path) -> None:
+    names = [each.name for each in load_taxonomy(config(tmp_path, "  also: [ungrammatical]\n")).classifiers]
+    assert "ungrammatical" in names
+    assert "toxic" not in names
+    asked = [each.name for each in load_taxonomy(config(tmp_path, "  only: [toxic]\n")).classifiers]
+    assert asked == ["toxic"]
+
+
 def test_only_and_disable_choose_classifiers(tmp_path: Path) -> None:
     own = "  custom: {ticket: {regex: INT}}\n"
     only = load_taxonomy(config(tmp_path, "  only: [empty, ticket]\n" + own))
