@@ -352,6 +352,7 @@ def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: 
         "guard": _guard_summary(data),
         "categories": _category_summary(data),
         "tags": _tag_summary(data),
+        "not_assessed": [],
         "rounds": [dict(view.entry) for view in data.rounds],
     }
 

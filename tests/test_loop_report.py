@@ -53,6 +53,7 @@ SUMMARY = {
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "tags": [..., {"tag": str, "before": SCORE, "after": SCORE}],
+    "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND],
 }  # fmt: skip
 
@@ -262,6 +263,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_the_manifest_tells_what_the_run_was_made_of(tmp_path: Path) -> None:
     run_and_check(tmp_path / "run", [BETTER], 1)
     manifest = read_json(tmp_path / "run" / "manifest.json")
-    assert sorted(manifest["identity"]) == ["classifiers", "data", "model", "recipe", "settings"]
+    assert sorted(manifest["identity"]) == ["classifiers", "data", "model", "precedence", "recipe", "settings"]
     assert manifest["identity"]["data"]["items"]["dev"] == 40
     assert len(manifest["identity_sha256"]) == len(sha256_file(tmp_path / "run" / "manifest.json"))
