@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +47,10 @@ class Evaluation:
         for result in self.results:
             skills.setdefault(result.skill, []).append(result)
         return {skill: score(skills[skill]) for skill in sorted(skills)}
+
+    def not_assessed(self) -> dict[str, int]:
+        """Responses on which each category could not be judged, in alphabetical order; others are left out."""
+        return dict(sorted(Counter(name for record in self.errors for name in record.not_assessed).items()))
 
     def only(self, item_ids: Collection[str]) -> Evaluation:
         """The same answers on some of the items."""
@@ -142,6 +147,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "score": evaluation.score.as_dict(),
             "skills": {skill: value.as_dict() for skill, value in evaluation.by_skill().items()},
             "categories": dict(sorted(counts.items())),
+            "not_assessed": evaluation.not_assessed(),
             "seconds": evaluation.seconds,
             "details": dict(evaluation.details),
         },

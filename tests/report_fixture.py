@@ -348,6 +348,7 @@ def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: 
         "test": _test_summary(data, best),
         "guard": _guard_summary(data),
         "categories": _category_summary(data),
+        "not_assessed": [],
         "rounds": [dict(view.entry) for view in data.rounds],
     }
 

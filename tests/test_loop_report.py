@@ -52,6 +52,7 @@ SUMMARY = {
     ),
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
+    "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND],
 }  # fmt: skip
 
@@ -250,6 +251,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_the_manifest_tells_what_the_run_was_made_of(tmp_path: Path) -> None:
     run_and_check(tmp_path / "run", [BETTER], 1)
     manifest = read_json(tmp_path / "run" / "manifest.json")
-    assert sorted(manifest["identity"]) == ["classifiers", "data", "may_trigger", "model", "recipe", "settings"]
+    kept = ["classifiers", "data", "may_trigger", "model", "precedence", "recipe", "settings"]
+    assert sorted(manifest["identity"]) == kept
     assert manifest["identity"]["data"]["items"]["dev"] == 40
     assert len(manifest["identity_sha256"]) == len(sha256_file(tmp_path / "run" / "manifest.json"))

@@ -110,6 +110,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     """
     quiet_libraries()
     run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
+    from harness.errors.setup import load_taxonomy
     from harness.evaluation.domain import load_domain
     from harness.loop.lock import run_lock
     from harness.loop.prepare import prepare
@@ -120,13 +121,17 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
     domain = load_domain(settings.domain, paths)
     guard = load_domain(settings.guard, paths) if settings.guard else None
+    taxonomy = load_taxonomy(settings.classifiers, domain.folders)
     with run_lock(run_dir):
         _check_disk(run_dir)
         recipe = _as_begun(run_dir, recipe)
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
             prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
-        run = open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
+        run = open_run(
+            run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener,
+            taxonomy=taxonomy,
+        )  # fmt: skip
         run.peak_memory = peak_memory
         yield run
 

@@ -34,6 +34,7 @@ class DomainTask:
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
             of the code beside its YAML.
+        folder: where its YAML lies; ``None`` where lm-eval does not say.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DomainTask:
     max_new_tokens: int
     config_hash: str
     task: Any = field(repr=False, compare=False)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Domain:
 
     name: str
     tasks: Mapping[str, DomainTask]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders of its tasks, each once; a ``utils.py`` in one may bring classifiers."""
+        return list(dict.fromkeys(task.folder for task in self.tasks.values() if task.folder is not None))
 
     def items(self, split: Split, role: Role) -> list[Item]:
         """All items of ``split`` over the tasks, in order; tasks without that split add none.
@@ -197,14 +204,18 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
         raise InputError(f"domain '{name}': {_task_error(error)}") from error
     if not loaded:
         raise InputError(f"domain '{name}' holds no task")
-    codes = {task_name: _code_hash(manager.task_index.get(task_name)) for task_name in loaded}
-    return Domain(name, {task_name: _handle(task_name, task, codes[task_name]) for task_name, task in loaded.items()})
+    folders = {task_name: _folder(manager.task_index.get(task_name)) for task_name in loaded}
+    return Domain(name, {task_name: _handle(task_name, task, folders[task_name]) for task_name, task in loaded.items()})
 
 
-def _code_hash(entry: Any) -> str:
-    """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
+def _folder(entry: Any) -> Path | None:
     path = getattr(entry, "yaml_path", None)
-    files = sorted(Path(path).parent.glob("*.py")) if path else []
+    return Path(path).parent if path else None
+
+
+def _code_hash(folder: Path | None) -> str:
+    """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
+    files = sorted(folder.glob("*.py")) if folder else []
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
@@ -222,7 +233,7 @@ def _task_error(error: Exception) -> str:
     return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
 
 
-def _handle(name: str, task: Any, code: str) -> DomainTask:
+def _handle(name: str, task: Any, folder: Path | None) -> DomainTask:
     output = task.OUTPUT_TYPE
     if output not in ("generate_until", "multiple_choice"):
         raise InputError(
@@ -246,8 +257,9 @@ def _handle(name: str, task: Any, code: str) -> DomainTask:
         metric=str(metrics[0]) if metrics else "exact_match",
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
-        config_hash=sha256_text(canonical_json(_plain(config)) + code)[:16],
+        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(folder))[:16],
         task=task,
+        folder=folder,
     )
 
 

@@ -12,9 +12,9 @@ from harness.curation.choose import Curation, curate, uniform
 from harness.curation.overlap import find_overlaps
 from harness.curation.rows import TrainRow
 from harness.diagnosis import Cell, Target, broken_cells, cell_counts, cell_trials, diagnose, failing_cells
-from harness.errors import classify_all
+from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
-from harness.evaluation.items import Item
+from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import gold_logprobs, respond
 from harness.gate.paired import pair
 from harness.gate.promotion import PromotionEvidence, decide, needs_loglikelihood
@@ -167,7 +167,8 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
         (run.adapter(state.champion), [item for item in sample if item.item_id not in learner_answers]),
         (run.adapter(state.learner), [item for item in sample if item.item_id in learner_answers]),
     ]
-    results = []
+    results: list[ItemResult] = []
+    errors: list[ErrorRecord] = []
     cached = 0
     begun = run.clock()
     for adapter, items in parts:
@@ -175,13 +176,14 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
             continue
         run.workbench.activate(adapter)
         with run.workbench.asking() as engine:
-            results += respond(
+            answered = respond(
                 run.prepared.domain, items, engine, run.workbench.chat_template,
                 progress=lambda done, total: run.listener.step(done, total, "mine"),
                 drafts={item.item_id: item.target for item in items},
             )  # fmt: skip
             cached += getattr(engine, "hits", 0)
-    errors = classify_all(results, run.classifiers)
+        results += answered
+        errors += run.taxonomy.classify_all(answered)  # of one model at a time: answers are compared with each other
     evaluation = Evaluation("mine", tuple(results), tuple(errors), run.clock() - begun, {"cached": cached})
     save_evaluation(folder / "mine", evaluation)
     return {"mined": len(results), "failing": sum(r.correct < 1 for r in results), "by_learner": len(learner_answers)}

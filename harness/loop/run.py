@@ -10,9 +10,8 @@ from typing import Any
 
 from harness.config import Settings
 from harness.diagnosis import cell_counts
-from harness.errors import classify_all, load_classifiers
-from harness.errors.contract import Classifier
 from harness.errors.proven import triggering
+from harness.errors.setup import Taxonomy, load_taxonomy
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
 from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
@@ -35,7 +34,7 @@ SCHEMA = 1
 BASELINE = "baseline"
 PARTIAL = "_partial"
 """Ends the name of an evaluation that was broken off, so that nothing takes it for a whole one."""
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache"}
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
 
 
 def utc_now() -> str:
@@ -64,7 +63,7 @@ class Run:
     clock: Clock
     listener: Listener = field(default_factory=Silent)
     now: Callable[[], str] = utc_now
-    classifiers: tuple[Classifier, ...] = field(default_factory=load_classifiers)
+    taxonomy: Taxonomy = field(default_factory=load_taxonomy)
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory: Callable[[], int] = lambda: 0
@@ -137,7 +136,7 @@ class Run:
             results, stop = (ask(items, 0), None) if early is None else early(ask, environment)
             made_in = environment()
             cached = getattr(engine, "hits", 0)
-        errors = classify_all(results, self.classifiers)
+        errors = self.taxonomy.classify_all(results)
         details = {
             "fewshot": fewshot,
             "environment": made_in,
@@ -200,10 +199,12 @@ def open_run(
     clock: Clock,
     listener: Listener,
     now: Callable[[], str] = utc_now,
+    taxonomy: Taxonomy | None = None,
 ) -> Run:
     """Open a new run directory or resume the one that is there. The caller holds its lock.
 
     Args:
+        taxonomy: its classifiers; where left out, those of the settings and of the domain.
         environment: versions, platform, command; recorded, not compared.
 
     Raises:
@@ -211,15 +212,15 @@ def open_run(
     """
     import yaml
 
-    classifiers = load_classifiers()
-    may_trigger = triggering(classifiers)
+    taxonomy = taxonomy or load_taxonomy(settings.classifiers, prepared.domain.folders)
+    may_trigger = triggering(taxonomy.classifiers, override=settings.classifiers.trigger)
     identity = {
         "model": dict(workbench.identity),
-        # Device and recipe are in it by what they resolve to; the cache changes how long answers take, not answers.
+        # Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
         "settings": {key: value for key, value in settings.as_dict().items() if key not in _NOT_IDENTITY},
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
-        "classifiers": {c.name: c.version for c in classifiers},
+        **taxonomy.identity(),
         "may_trigger": sorted(may_trigger),
     }
     manifest = run_dir / "manifest.json"
@@ -254,7 +255,7 @@ def open_run(
     if not (run_dir / "config.yaml").exists():
         write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
     ledger = Ledger(run_dir / "ledger.jsonl")
-    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, classifiers)
+    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, taxonomy)
     versions = environment.get("versions", {})
     run.versions = {name: versions[name] for name in ANSWERS_DEPEND_ON if name in versions}
     run.may_trigger = may_trigger

@@ -56,6 +56,7 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         if final.get("guard")
         else None,
         "categories": _categories(baseline_dev, champion_dev),
+        "not_assessed": _not_assessed(baseline_dev, champion_dev),
         "rounds": [{key: data[key] for key in _ROUND_KEYS} for data in rounds],
     }
 
@@ -82,3 +83,16 @@ def _categories(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _not_assessed(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    counts_before, counts_after = before.not_assessed(), after.not_assessed()
+    return [
+        {
+            "category": name,
+            "before": counts_before.get(name, 0),
+            "after": counts_after.get(name, 0),
+            "n": len(after.results),
+        }
+        for name in sorted({*counts_before, *counts_after})
+    ]

@@ -164,10 +164,13 @@ def unknowns(data: ReportData) -> list[str]:
             "the gain is of training as a whole, not of its targeting"
         )
     sentences.append(control + ".")
-    unjudged = sorted({name for record in data.champion_dev.errors for name in record.not_assessed})
+    unjudged = data.champion_dev.not_assessed()
     if unjudged:
-        names = ", ".join(name.replace("_", " ") for name in unjudged)
-        sentences.append(f"Not assessed on every response: {names}; a count of these is a lower bound.")
+        n = len(data.champion_dev.results)
+        names = ", ".join(f"{name.replace('_', ' ')} on {integer(count)}" for name, count in unjudged.items())
+        sentences.append(
+            f"Not assessed on every response (of {integer(n)} dev items): {names}; a count of these is a lower bound."
+        )
     return sentences
 
 
