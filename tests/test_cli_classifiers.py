@@ -13,7 +13,7 @@ from toy import write_toy_tasks
 
 from harness.cli.main import main
 from harness.errors import load_classifiers
-from harness.errors.registry import BUILTIN
+from harness.errors.registry import BUILTIN, ON_REQUEST
 from harness.exceptions import InputError
 
 ITEM = {"prompt": "How long?", "target": "2"}
@@ -51,10 +51,24 @@ def test_every_classifier_is_listed_with_what_it_needs_and_whether_it_may_trigge
         assert name in out
     code, out, _ = run(capsys, "--json")
     listed = json.loads(out)["classifiers"]
-    assert [each["name"] for each in listed] == [each.name for each in load_classifiers()]
+    assert [each["name"] for each in listed] == list(BUILTIN)
+    assert {each["name"] for each in listed if each["on_request"]} == ON_REQUEST
     assert all(each["needs"] for each in listed)
     verdicts = {name: verdict for each in listed for name, verdict in each["triggers"].items()}
     assert verdicts["wrong_answer"] == {"may_trigger": True, "why": "the task's own metric"}
+
+
+def test_the_user_can_let_an_unproven_category_trigger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "harness.yaml"
+    config.write_text("classifiers: {trigger: [misspelled]}\n")
+    code, out, _ = run(capsys, "--config", config, "--json")
+    listed = {each["name"]: each for each in json.loads(out)["classifiers"]}
+    assert code == 0
+    assert listed["misspelled"]["triggers"]["misspelled"] == {"may_trigger": True, "why": "set in harness.yaml"}
+    config.write_text("classifiers: {trigger: [mispelled]}\n")
+    code, _, err = run(capsys, "--config", config)
+    assert code == InputError.exit_code
+    assert "no classifier has the category 'mispelled'. Did you mean 'misspelled'?" in err
 
 
 def test_labelled_responses_give_figures_and_nothing_is_written_unasked(

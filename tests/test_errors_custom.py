@@ -339,11 +339,10 @@ def test_what_runs_on_request_is_enabled_by_name(tmp_path: Path) -> None:
 
 
 def test_unproven_categories_are_targets_where_they_are_named(tmp_path: Path) -> None:
-    own = "  custom: {ticket: {regex: INT}}\n"
-    unnamed = load_taxonomy(config(tmp_path, own)).may_trigger
-    named = load_taxonomy(config(tmp_path, own + "  trigger: [ticket]\n")).may_trigger
+    unnamed = load_taxonomy(config(tmp_path, "  also: [toxic]\n")).may_trigger
+    named = load_taxonomy(config(tmp_path, "  also: [toxic]\n  trigger: [toxic]\n")).may_trigger
     assert unnamed is not None
-    assert named == unnamed | {"ticket"} != unnamed
+    assert named == unnamed | {"toxic"} != unnamed
 
 
 @pytest.mark.parametrize(
@@ -376,7 +375,7 @@ def test_a_bad_section_is_refused_with_file_and_line(tmp_path: Path, text: str, 
         ({"only": ["halucinated"]}, "classifiers.only: unknown classifier 'halucinated'. Did you mean 'hallucinated'?"),
         ({"disable": ["tolong"]}, "classifiers.disable: unknown classifier 'tolong'. Did you mean 'too_long'?"),
         ({"also": ["toxik"]}, "classifiers.also: unknown classifier 'toxik'. Did you mean 'toxic'?"),
-        ({"trigger": ["tolong"]}, "classifiers.trigger: unknown category 'tolong'. Did you mean 'too_long'?"),
+        ({"trigger": ["tolong"]}, "classifiers.trigger: no classifier has the category 'tolong'. Did you mean 'too_long'?"),
         ({"precedence": ["toolong"]}, "classifiers.precedence: unknown category 'toolong'. Did you mean 'too_long'?"),
         ({"precedence": ["empty", "empty"]}, "classifiers.precedence: 'empty' is named twice"),
         ({"custom": {"empty": CustomCategory(regex="x")}}, "classifiers: there are two by the name of 'empty'"),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import load_classifiers
+from harness.config import ClassifierSettings
 from harness.errors.proof import CATEGORIES, Figures, Measured, inject, make_pool, measure, records_of
-from harness.errors.registry import Unavailable
+from harness.errors.registry import ON_REQUEST, Unavailable
+from harness.errors.setup import load_taxonomy
 from harness.evaluation.domain import load_domain
 from harness.evaluation.respond import scored
 from harness.evaluation.roles import subset
@@ -30,8 +31,10 @@ def measured() -> Measured:
     items = domain.items("train", "train_pool")
     broken = subset(items, ITEMS)
     cases = inject(broken, lambda item, text, finish: scored(domain, item, text, finish), make_pool(items))
-    usable = [each for each in load_classifiers() if not isinstance(each, Unavailable)]
-    return measure(cases, records_of(cases, usable), [name for each in usable for name in each.categories])
+    taxonomy = load_taxonomy(ClassifierSettings(also=sorted(ON_REQUEST)))
+    usable = [each for each in taxonomy.classifiers if not isinstance(each, Unavailable)]
+    records = records_of(cases, taxonomy.classify_all)
+    return measure(cases, records, [name for each in usable for name in each.categories])
 
 
 def figures(measured: Measured, category: str) -> Figures:

@@ -8,7 +8,7 @@ import pytest
 from errors_items import make_item
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.errors import ErrorLabel, ErrorRecord
+from harness.errors import ErrorLabel, ErrorRecord, classify_all
 from harness.errors.proof.case import Case
 from harness.errors.proof.measure import NOTHING, Figures, measure, records_of, reported, wilson
 from harness.evaluation.items import ItemResult
@@ -152,7 +152,8 @@ def test_companions_are_classified_along_and_not_counted(stepwise: bool) -> None
     companion = make_item("loop", item_id="companion")
     cases = [Case(make_item("fine", item_id="own"), "kind", frozenset(), frozenset(), None, (companion,))]
     told: list[tuple[int, int]] = []
-    records = records_of(cases, [Group()], (lambda done, total: told.append((done, total))) if stepwise else None)
+    progress = (lambda done, total: told.append((done, total))) if stepwise else None
+    records = records_of(cases, lambda items: classify_all(items, [Group()]), progress)
     assert [each.item_id for each in records] == ["own"]
     assert told == ([(1, 1)] if stepwise else [])
     assert measure(cases, records, ["loop"]).alarmed == 0

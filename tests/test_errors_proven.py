@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import harness.errors.proven
 from harness.diagnosis import Cell, cell_counts, failing_cells
 from harness.errors import ErrorLabel, ErrorRecord, load_classifiers
 from harness.errors.proof.measure import Figures, Measured
@@ -16,12 +18,14 @@ from harness.errors.proven import (
     Evidence,
     Floors,
     Proven,
+    Standing,
     load_proven,
-    standing,
+    standings,
     target_category,
     triggering,
     write_proven,
 )
+from harness.errors.registry import BUILTIN
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
 
@@ -38,6 +42,16 @@ def proven(**evidence: Any) -> Proven:
     return Proven(Floors(), None, {"loop": Evidence({"loop": "1"}, **evidence)})
 
 
+def standing(known: Proven, *classifiers: Any, override: Sequence[str] = ()) -> Standing:
+    return standings(classifiers, known, override)["loop"]
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a package had brought the classifiers: they are not one's own."""
+    monkeypatch.setattr(harness.errors.proven, "classifier_names", lambda: ("loop", "another"))
+
+
 @pytest.mark.parametrize(
     ("due", "found", "false_alarms", "may"),
     [
@@ -50,29 +64,41 @@ def proven(**evidence: Any) -> Proven:
     ],
 )
 def test_a_category_must_reach_both_floors_on_enough_cases(due: int, found: int, false_alarms: int, may: bool) -> None:
-    verdict = standing("loop", [Loops()], proven(due=due, found=found, false_alarms=false_alarms))
+    verdict = standing(proven(due=due, found=found, false_alarms=false_alarms), Loops())
     assert verdict.may_trigger is may
     assert verdict.why.startswith("proved:" if may else "unproven: 9" if due < 10 else "below 0.8 / 0.9:")
 
 
 def test_figures_hold_for_the_versions_they_were_measured_with_alone() -> None:
     known = proven(due=20, found=20)
-    assert standing("loop", [Loops("1")], known).may_trigger
-    newer = standing("loop", [Loops("2")], known)
+    assert standing(known, Loops("1")).may_trigger
+    newer = standing(known, Loops("2"))
     assert not newer.may_trigger
     assert newer.why == "unproven: measured with loop 1, installed is loop 2"
-    assert not standing("loop", [Loops("1"), Loops("1", "another")], known).may_trigger
-    assert not standing("loop", [], known).may_trigger
+    assert not standing(known, Loops("1"), Loops("1", "another")).may_trigger
 
 
 def test_a_category_never_measured_may_not_trigger_unless_the_user_says_so() -> None:
-    assert standing("mine", [], proven()).why == "unproven: never measured"
-    assert standing("mine", [], proven(), override=["mine"]).may_trigger
+    nothing = Proven(Floors(), None, {})
+    assert standing(nothing, Loops()).why == "unproven: never measured"
+    assert standing(nothing, Loops(), override=["loop"]) == Standing(True, "set in harness.yaml")
 
 
-def test_an_assumed_category_triggers_in_any_version_but_not_without_a_classifier() -> None:
-    assert standing("loop", [Loops("2")], proven(assumed=True)).may_trigger
-    assert not standing("loop", [], proven(assumed=True)).may_trigger
+def test_a_category_of_ones_own_may_trigger_until_figures_say_otherwise() -> None:
+    mine = Loops(name="mine")
+    assert standing(Proven(Floors(), None, {}), mine) == Standing(True, "one's own, not measured")
+    assert not standing(Proven(Floors(), None, {}), mine, Loops()).may_trigger
+    measured = Proven(Floors(), None, {"loop": Evidence({"mine": "1"}, due=20, found=2)})
+    assert not standing(measured, mine).may_trigger
+
+
+def test_an_override_that_names_no_category_is_refused() -> None:
+    with pytest.raises(InputError, match=r"classifiers\.trigger: .* 'lop'. Did you mean 'loop'\?"):
+        standings([Loops()], proven(), override=["lop"])
+
+
+def test_an_assumed_category_triggers_in_any_version() -> None:
+    assert standing(proven(assumed=True), Loops("2")).may_trigger
 
 
 def test_wrong_answer_always_triggers() -> None:
@@ -82,7 +108,7 @@ def test_wrong_answer_always_triggers() -> None:
 
 def test_the_packaged_figures_can_be_read_and_name_classifiers_that_there_are() -> None:
     known = load_proven()
-    names = {category for each in load_classifiers() for category in each.categories}
+    names = {category for each in load_classifiers([*BUILTIN]) for category in each.categories}
     assert set(known.categories) <= names
     if known.measured_on is not None:
         assert not any(evidence.assumed for evidence in known.categories.values())
@@ -95,7 +121,7 @@ def test_what_was_measured_is_written_and_read_again_and_nothing_is_assumed_any_
     known = load_proven(tmp_path / "proven.json")
     assert known.measured_on == source
     assert known.categories == {"loop": Evidence({"loop": "1"}, due=12, found=11, false_alarms=1)}
-    assert standing("loop", [Loops()], known).why == "proved: recall 0.92, precision 0.92 on 12"
+    assert standing(known, Loops()).why == "proved: recall 0.92, precision 0.92 on 12"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         for category, verdict in row["triggers"].items():
             word = "yes" if verdict["may_trigger"] else "no"
-            cells = (category, row["name"], row["version"], row["needs"], f"{word}: {verdict['why']}")
+            name = row["name"] + (" (on request)" if row["on_request"] else "")
+            cells = (category, name, row["version"], row["needs"], f"{word}: {verdict['why']}")
             table.add_row(*(Text(one_line(str(cell))) for cell in cells))
     Console(highlight=False).print(table)
 

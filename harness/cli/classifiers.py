@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from harness.errors.contract import Classifier
-    from harness.errors.proof import Case
+    from harness.config import Settings
+    from harness.errors.proof import Case, Measured
+    from harness.errors.setup import Taxonomy
 
 ITEMS = 200
 """Items of the train pool that faults are injected into unless told otherwise, an even share a skill."""
@@ -55,34 +57,44 @@ def classifiers(
     if write_to is not None and not labelled:
         raise click.UsageError("--write goes with --labelled: faults that we inject ourselves prove nothing")
     from harness.config import load_settings
-    from harness.errors import load_classifiers
 
     settings = load_settings(config, {"domain": domain})
-    chosen = load_classifiers()
     if not evaluate:
-        _list(chosen, as_json)
+        _list(settings, as_json)
     elif labelled:
-        _on_labelled(chosen, labelled, write_to, as_json)
+        _on_labelled(settings, labelled, write_to, as_json)
     else:
-        _on_injected(chosen, settings.domain, [Path(path) for path in settings.include_path], limit, seed, as_json)
+        _on_injected(settings, limit, seed, as_json)
 
 
-def _list(chosen: tuple[Classifier, ...], as_json: bool) -> None:
+def _taxonomy(settings: Settings, folders: Iterable[Path] = ()) -> Taxonomy:
+    """All that there is, those that otherwise run on request only included: they are measured to be chosen by it."""
+    from dataclasses import replace
+
+    from harness.errors.registry import ON_REQUEST
+    from harness.errors.setup import load_taxonomy
+
+    own = settings.classifiers
+    also = [*own.also, *sorted(ON_REQUEST - {*own.also, *own.disable})] if not own.only else own.also
+    return load_taxonomy(replace(own, also=also), folders)
+
+
+def _list(settings: Settings, as_json: bool) -> None:
     from harness.errors.needs import needs
-    from harness.errors.proven import load_proven, standing
+    from harness.errors.proven import load_proven, standings
+    from harness.errors.registry import ON_REQUEST
 
+    chosen = _taxonomy(settings).classifiers
     proven = load_proven()
+    verdicts = standings(chosen, proven, settings.classifiers.trigger)
     rows = [
         {
             "name": each.name,
             "version": each.version,
             "categories": list(each.categories),
             "needs": getattr(each, "reason", "") or needs(each),
-            "triggers": {
-                category: {"may_trigger": verdict.may_trigger, "why": verdict.why}
-                for category in each.categories
-                for verdict in (standing(category, chosen, proven),)
-            },
+            "on_request": each.name in ON_REQUEST - set(settings.classifiers.also),
+            "triggers": {category: asdict(verdicts[category]) for category in each.categories},
         }
         for each in chosen
     ]
@@ -94,9 +106,7 @@ def _list(chosen: tuple[Classifier, ...], as_json: bool) -> None:
     print_list(rows)
 
 
-def _on_injected(
-    chosen: tuple[Classifier, ...], domain_name: str, paths: list[Path], limit: int | None, seed: int, as_json: bool
-) -> None:
+def _on_injected(settings: Settings, limit: int | None, seed: int, as_json: bool) -> None:
     from harness.cli.session import quiet_libraries
     from harness.errors.proof import inject, make_pool
     from harness.evaluation.domain import load_domain
@@ -106,41 +116,41 @@ def _on_injected(
     from harness.locate import data_folder
 
     quiet_libraries()
-    domain = load_domain(domain_name, [*paths, data_folder("tasks")])
+    domain = load_domain(settings.domain, [*map(Path, settings.include_path), data_folder("tasks")])
     items = [item for item in domain.items("train", "train_pool") if domain.tasks[item.task].kind == "generate"]
     if not items:
-        raise InputError(f"domain '{domain_name}' has no training items with gold answers to inject faults into")
+        raise InputError(f"domain '{settings.domain}' has no training items with gold answers to inject faults into")
     broken = subset(items, limit or ITEMS)
     cases = inject(broken, lambda item, text, finish: scored(domain, item, text, finish), make_pool(items), seed=seed)
-    source = {"kind": "injected", "domain": domain_name, "items": len(broken), "seed": seed}
-    _show(chosen, cases, source, as_json, grouped=False)
+    source = {"kind": "injected", "domain": settings.domain, "items": len(broken), "seed": seed}
+    _show(_taxonomy(settings, domain.folders), cases, source, as_json, grouped=False)
 
 
-def _on_labelled(chosen: tuple[Classifier, ...], path: Path, write_to: str | None, as_json: bool) -> None:
+def _on_labelled(settings: Settings, path: Path, write_to: str | None, as_json: bool) -> None:
     from harness.errors.proof import load_labelled
     from harness.errors.proven import PACKAGED, write_proven
     from harness.storage import sha256_file
 
-    cases = load_labelled(path, [category for each in chosen for category in each.categories])
+    taxonomy = _taxonomy(settings)
+    cases = load_labelled(path, [category for each in taxonomy.classifiers for category in each.categories])
     source = {"kind": "labelled", "file": path.name, "sha256": sha256_file(path), "responses": len(cases)}
-    measured = _show(chosen, cases, source, as_json, grouped=True)
+    measured = _show(taxonomy, cases, source, as_json, grouped=True)
     if write_to is not None:
         target = Path(write_to) if write_to else PACKAGED
-        write_proven(target, measured, chosen, {key: source[key] for key in ("file", "sha256", "responses")})
+        kept = {key: source[key] for key in ("file", "sha256", "responses")}
+        write_proven(target, measured, taxonomy.classifiers, kept)
         click.echo(f"written: {target}", err=True)
 
 
-def _show(
-    chosen: tuple[Classifier, ...], cases: list[Case], source: dict[str, Any], as_json: bool, *, grouped: bool
-) -> Any:
+def _show(taxonomy: Taxonomy, cases: list[Case], source: dict[str, Any], as_json: bool, *, grouped: bool) -> Measured:
     """Classify, measure and print. ``grouped``: paraphrase groups span several cases, so they go together."""
     from harness.errors.proof import measure, records_of
     from harness.errors.registry import Unavailable
 
-    usable = [each for each in chosen if not isinstance(each, Unavailable)]
+    usable = [each for each in taxonomy.classifiers if not isinstance(each, Unavailable)]
     categories = list(dict.fromkeys(category for each in usable for category in each.categories))
     with _progress(len(cases)) as progress:
-        records = records_of(cases, usable, None if grouped else progress)
+        records = records_of(cases, taxonomy.classify_all, None if grouped else progress)
     measured = measure(cases, records, categories)
     skipped: dict[str, int] = {}
     for case in cases:

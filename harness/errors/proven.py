@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors.contract import Classifier, ErrorRecord
+from harness.errors.registry import classifier_names
 from harness.errors.taxonomy import DOUBTFUL
-from harness.exceptions import InputError
+from harness.exceptions import InputError, did_you_mean
 from harness.storage import read_json, write_json
 
 if TYPE_CHECKING:
@@ -151,26 +152,49 @@ def versions_of(category: str, classifiers: Iterable[Classifier]) -> dict[str, s
     return {each.name: each.version for each in classifiers if category in each.categories}
 
 
-def standing(
-    category: str, classifiers: Sequence[Classifier], proven: Proven, override: Collection[str] = ()
-) -> Standing:
-    """Whether ``category`` may trigger, as measured with the very classifiers that are installed.
+def standings(
+    classifiers: Sequence[Classifier], proven: Proven | None = None, override: Collection[str] = ()
+) -> dict[str, Standing]:
+    """Whether each category of ``classifiers`` may trigger, by what was measured with the very same versions.
 
     Args:
+        proven: the figures; the packaged ones where left out.
         override: categories that the user lets trigger all the same (``classifiers: {trigger: [...]}``).
+
+    Returns:
+        In the order of the classifiers, ``wrong_answer`` always among them.
+
+    Raises:
+        InputError: ``override`` names a category that no classifier has.
     """
-    if category == ALWAYS:
-        return Standing(True, "the task's own metric")
-    if category in override:
-        return Standing(True, "set in harness.yaml")
-    evidence, floors = proven.categories.get(category), proven.floors
+    known = load_proven() if proven is None else proven
+    names = [*dict.fromkeys(category for each in classifiers for category in each.categories)]
+    for name in override:
+        if name not in names:
+            raise InputError(f"classifiers.trigger: no classifier has the category '{name}'.{did_you_mean(name, names)}")
+    installed = classifier_names()
+    own = {each.name for each in classifiers} - set(installed)
+    found = {}
+    for name in dict.fromkeys([*names, ALWAYS]):
+        versions = versions_of(name, classifiers)
+        if name == ALWAYS:
+            found[name] = Standing(True, "the task's own metric")
+        elif name in override:
+            found[name] = Standing(True, "set in harness.yaml")
+        elif name not in known.categories and versions.keys() <= own:
+            found[name] = Standing(True, "one's own, not measured")
+        else:
+            found[name] = _measured(known.categories.get(name), versions, known.floors)
+    return found
+
+
+def _measured(evidence: Evidence | None, versions: Mapping[str, str], floors: Floors) -> Standing:
     if evidence is None:
         return Standing(False, "unproven: never measured")
-    installed = versions_of(category, classifiers)
-    if evidence.assumed and installed:
+    if evidence.assumed:
         return Standing(True, "assumed, not measured by hand yet")
-    if dict(evidence.versions) != installed:
-        return Standing(False, f"unproven: measured with {_named(evidence.versions)}, installed is {_named(installed)}")
+    if dict(evidence.versions) != versions:
+        return Standing(False, f"unproven: measured with {_named(evidence.versions)}, installed is {_named(versions)}")
     if evidence.due < floors.cases:
         return Standing(False, f"unproven: {evidence.due} labelled responses, {floors.cases} are needed")
     figures = f"recall {evidence.recall:.2f}, precision {evidence.precision:.2f} on {evidence.due}"
@@ -186,15 +210,9 @@ def _named(versions: Mapping[str, str]) -> str:
 def triggering(
     classifiers: Sequence[Classifier], proven: Proven | None = None, override: Collection[str] = ()
 ) -> frozenset[str]:
-    """The categories of ``classifiers`` that may trigger training and gates, ``wrong_answer`` always among them.
-
-    Args:
-        proven: the figures; the packaged ones where left out.
-        override: see `standing`.
-    """
-    known = load_proven() if proven is None else proven
-    names = {category for each in classifiers for category in each.categories}
-    return frozenset({ALWAYS} | {name for name in names if standing(name, classifiers, known, override).may_trigger})
+    """The categories of ``classifiers`` that may trigger training and gates; arguments and errors as `standings`."""
+    found = standings(classifiers, proven, override)
+    return frozenset(name for name, verdict in found.items() if verdict.may_trigger)
 
 
 def target_category(record: ErrorRecord, may_trigger: Collection[str] | None = None) -> str | None:

@@ -69,10 +69,6 @@ def load_taxonomy(settings: ClassifierSettings | None = None, folders: Iterable[
     classifiers = [*load_classifiers([name for name in chosen if name in installed])]
     classifiers += [each for each in own if each.name in chosen]
     precedence = _precedence(settings.precedence, [*classifiers, *own])
-    categories = {category for each in classifiers for category in each.categories}
-    for category in settings.trigger:
-        if category not in categories:
-            raise InputError(f"classifiers.trigger: unknown category '{category}'.{did_you_mean(category, categories)}")
     return Taxonomy(tuple(classifiers), precedence, triggering(classifiers, override=settings.trigger))
 
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors.contract import Classifier, ErrorRecord
+from harness.errors.contract import ErrorRecord
 from harness.errors.proof.case import WRONG, Case
-from harness.errors.taxonomy import DOUBTFUL, classify_all
+from harness.errors.taxonomy import DOUBTFUL
+from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
 
 NOTHING = "none"
@@ -119,11 +120,14 @@ class Measured:
 
 
 def records_of(
-    cases: Sequence[Case], classifiers: Sequence[Classifier], progress: Callable[[int, int], None] | None = None
+    cases: Sequence[Case],
+    classify: Callable[[Sequence[ItemResult]], list[ErrorRecord]],
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[ErrorRecord]:
     """The records of the cases' own items, each classified along with its companions.
 
     Args:
+        classify: the record of each of the items that it is given, such as `Taxonomy.classify_all`.
         progress: told of finished and all cases. The cases are then taken `CHUNK` at a time, which is right where no
             paraphrase group spans several cases, as after `inject`.
     """
@@ -132,7 +136,7 @@ def records_of(
     for start in range(0, len(cases), size):
         part = cases[start : start + size]
         items = [item for case in part for item in (case.item, *case.companions)]
-        by_id = dict(zip((item.item_id for item in items), classify_all(items, classifiers), strict=True))
+        by_id = dict(zip((item.item_id for item in items), classify(items), strict=True))
         records += [by_id[case.item.item_id] for case in part]
         if progress:
             progress(len(records), len(cases))
