@@ -326,7 +326,9 @@ def test_only_and_disable_choose_classifiers(tmp_path: Path) -> None:
     assert [each.name for each in only.classifiers] == ["empty", "ticket"]
     rest = load_taxonomy(config(tmp_path, "  disable: [empty, ticket]\n" + own))
     names = [each.name for each in rest.classifiers]
-    assert [each for each in names if each in BUILTIN] == [each for each in BUILTIN if each not in {"empty", *ON_REQUEST}]
+    assert [each for each in names if each in BUILTIN] == [
+        each for each in BUILTIN if each not in {"empty", *ON_REQUEST}
+    ]
     assert "ticket" not in names
 
 
@@ -375,7 +377,10 @@ def test_a_bad_section_is_refused_with_file_and_line(tmp_path: Path, text: str, 
         ({"only": ["halucinated"]}, "classifiers.only: unknown classifier 'halucinated'. Did you mean 'hallucinated'?"),
         ({"disable": ["tolong"]}, "classifiers.disable: unknown classifier 'tolong'. Did you mean 'too_long'?"),
         ({"also": ["toxik"]}, "classifiers.also: unknown classifier 'toxik'. Did you mean 'toxic'?"),
-        ({"trigger": ["tolong"]}, "classifiers.trigger: no classifier has the category 'tolong'. Did you mean 'too_long'?"),
+        (
+            {"trigger": ["tolong"]},
+            "classifiers.trigger: no classifier has the category 'tolong'. Did you mean 'too_long'?",
+        ),
         ({"precedence": ["toolong"]}, "classifiers.precedence: unknown category 'toolong'. Did you mean 'too_long'?"),
         ({"precedence": ["empty", "empty"]}, "classifiers.precedence: 'empty' is named twice"),
         ({"custom": {"empty": CustomCategory(regex="x")}}, "classifiers: there are two by the name of 'empty'"),

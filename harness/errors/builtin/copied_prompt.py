@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,16 +14,20 @@ from harness.evaluation.items import ItemResult
 RUN = 8  # words in a row that count as copied
 RUN_OF_TARGET = 2  # words in a row that the target takes from the prompt
 TAKEN = 0.5  # share of the target's words that stand in such runs, from which it is the prompt put otherwise
-COPIED = 10  # copied words that the target does not take too, at least
+COPIED = 8  # copied words that the target does not take too, at least
+UNCHANGED = 0.95  # share of the response's words that stand in such runs, from which a text to be changed is not
 SHARE = 0.5  # of the response's words
 LONG = 40  # copied words that are too many, whatever their share
+
+
+_HEADING = re.compile(r"\s*\w+:\s")  # such as "Message: "
 
 
 class CopiedPrompt:
     """Sees whole sentences of the prompt given back; excuses what the target repeats and the answer's own sentence."""
 
     name = "copied_prompt"
-    version = "1"
+    version = "2"
     categories: tuple[str, ...] = ("copied_prompt",)
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
@@ -48,7 +53,8 @@ class CopiedPrompt:
 def _word_ranges(prompt: str) -> Iterator[tuple[int, int]]:
     """For each sentence of the prompt, where its first word begins and its last one ends."""
     for start, end in sentence_spans(prompt):
-        words = list(WORD.finditer(prompt, start, end))
+        heading = _HEADING.match(prompt, start, end)
+        words = list(WORD.finditer(prompt, heading.end() if heading else start, end))
         if words:
             yield words[0].start(), words[-1].end()
 
@@ -56,8 +62,13 @@ def _word_ranges(prompt: str) -> Iterator[tuple[int, int]]:
 def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> bool:
     """Whether a run is more than an answer in the question's words: at least one sentence of the prompt, whole.
 
-    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage.
+    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage. Where a label
+    is asked for, or a text to be changed is given back unchanged, no answer has so many words of the prompt in a row.
     """
+    if item.expectation.format == "label" or run.words >= UNCHANGED * count_words(item.response):
+        text = item.response.strip(" .!?\n").casefold()
+        excused = (item.expectation.context, item.expectation.refusal_sentence)
+        return not any(text in (other or "").casefold() for other in excused)
     whole = [(start, end) for start, end in sentences if run.source_start <= start and end <= run.source_end]
     if len(whole) != 1:
         return len(whole) > 1
@@ -73,7 +84,7 @@ def _beyond_the_target(runs: list[Run], item: ItemResult) -> int:
         return 0
     copied = _counted(item.response, runs)
     taken = _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
-    if taken.total() < TAKEN * count_words(item.target):
+    if taken.total() < TAKEN * count_words(item.target) or copied.total() >= UNCHANGED * count_words(item.response):
         return copied.total()
     return (copied - taken).total()
 

@@ -21,7 +21,7 @@ class Hallucinated:
     """Sees facts that come from nowhere; needs a context, or a target that is taken from the prompt."""
 
     name = "hallucinated"
-    version = "1"
+    version = "2"
     categories: tuple[str, ...] = ("hallucinated",)
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
@@ -34,6 +34,8 @@ class Hallucinated:
         reference = Source([item.target])
         target = list(stated_facts(item.target))
         made = {fact.kind for fact in target if not given.supports(fact)}  # such as a sum that is worked out
+        if expected.format == "label":
+            made.add("name")  # a label that does not exist is a fault of form
         if not expected.context and not _taken_from(given, reference, target):
             return [not_assessed("hallucinated", "no context, and the target is not taken from the prompt")]
         cut = len(item.response) if item.finish_reason == "length" else -1

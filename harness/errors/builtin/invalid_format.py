@@ -15,6 +15,8 @@ CUT_CONFIDENCE = 0.4  # JSON that the token limit cut: doubtful as a fault of fo
 _NAMED_KEYS = 5
 _LABEL_HEAD = 10_000  # characters in which a label amid text is looked for
 _FENCE = re.compile(r"`{3,}\s*+\w*+\s*+(?:`{3,}+)?+")
+# Brackets, and strings, of which those before a colon are keys; a string without an end is none.
+_TOKEN = re.compile(r'[{}\[\]]|"(?P<key>(?:[^"\\]|\\.)*+)"(?=\s*+:)|"(?:[^"\\]|\\.)*+"')
 _LOOSE_EDGES = " \t\r\n\"'`*.\u201c\u201d\u2018\u2019"  # what models put round a label
 
 
@@ -29,7 +31,7 @@ class InvalidFormat:
     """Checks a response against the item's declared ``format``, ``keys`` and ``labels``."""
 
     name = "invalid_format"
-    version = "1"
+    version = "2"
     categories: tuple[str, ...] = ("invalid_format",)
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
@@ -59,7 +61,8 @@ class InvalidFormat:
 def _json_faults(text: str, keys: tuple[str, ...], *, cut: bool) -> list[_Fault]:
     found = find_json(text)
     if isinstance(found, JsonFault):
-        return [_broken(text, found, cut=cut)]
+        broken = _broken(text, found, cut=cut)
+        return [*_before_the_cut(text, keys), broken] if broken.confidence == CUT_CONFIDENCE else [broken]
     faults = _text_around(text, found)
     if found.kind != "object":
         return [*faults, _Fault((found.start, found.end), f"expected one JSON object, found: {found.kind}")]
@@ -91,6 +94,43 @@ def _broken(text: str, fault: JsonFault, *, cut: bool) -> _Fault:
     if cut and fault.at_end:
         return _Fault((start, start + 1), reason + ", where the token limit cut it", CUT_CONFIDENCE)
     return _Fault((start, start + 1), reason)
+
+
+def _before_the_cut(text: str, keys: tuple[str, ...]) -> list[_Fault]:
+    """Faults that stand in an unfinished JSON object whatever would have followed: text before it, unexpected keys."""
+    start = text.find("{")
+    if start < 0:
+        return []
+    faults = _text_before(text, start)
+    given = _outer_keys(text, start)
+    unexpected = [key for key in given if keys and key not in keys]
+    if unexpected:
+        faults.append(_Fault(given[unexpected[0]], f"unexpected key: {_names(unexpected)}"))
+    return faults
+
+
+def _outer_keys(text: str, start: int) -> dict[str, tuple[int, int]]:
+    """The outermost keys of the object that begins at ``start``, finished or not, and where they stand."""
+    keys: dict[str, tuple[int, int]] = {}
+    depth = 0
+    for match in _TOKEN.finditer(text, start):
+        token = match.group()
+        if token in "{[":
+            depth += 1
+        elif token in "}]":
+            depth -= 1
+        elif depth == 1 and match["key"] is not None:
+            keys.setdefault(match["key"], match.span())
+    return keys
+
+
+def _text_before(text: str, start: int) -> list[_Fault]:
+    visible = visible_span(text[:start])
+    if visible is None:
+        return []
+    piece = text[visible[0] : visible[1]]
+    what = "code fence" if _FENCE.fullmatch(piece) else f"text {quote(piece)}"
+    return [_Fault(visible, f"{what} before the JSON")]
 
 
 def _text_around(text: str, found: JsonValue) -> list[_Fault]:
