@@ -171,7 +171,9 @@ def standings(
     names = [*dict.fromkeys(category for each in classifiers for category in each.categories)]
     for name in override:
         if name not in names:
-            raise InputError(f"classifiers.trigger: no classifier has the category '{name}'.{did_you_mean(name, names)}")
+            raise InputError(
+                f"classifiers.trigger: no classifier has the category '{name}'.{did_you_mean(name, names)}"
+            )
     installed = classifier_names()
     own = {each.name for each in classifiers} - set(installed)
     found = {}

@@ -7,7 +7,7 @@ import string
 from collections.abc import Collection, Sequence
 from random import Random
 
-from harness.errors.proof.wording import COMMON_TYPOS
+from harness.errors.proof.wording import COMMON_TYPOS, REAL_WORDS
 
 _SPELLABLE = re.compile(r"(?<![\w@./'\u2019-])[a-z]{4,}(?![\w@/'\u2019-]|\.\w)")  # no names, ids, addresses
 _NEIGHBOURS = {
@@ -72,7 +72,8 @@ def misspell(text: str, rng: Random, share: float, known: Collection[str]) -> st
 
 
 def _is_typo(wrong: str, word: str, known: Collection[str]) -> bool:
-    return wrong != word and wrong not in known and wrong.rstrip("s") != word.rstrip("s")
+    known_word = wrong in known or wrong in REAL_WORDS
+    return wrong != word and not known_word and wrong.rstrip("s") != word.rstrip("s")
 
 
 def _substitute_one(text: str, rules: Sequence[tuple[str, str]], rng: Random) -> str | None:

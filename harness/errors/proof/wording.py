@@ -116,6 +116,16 @@ COMMON_TYPOS = {
     "days": "dyas", "weeks": "weaks", "months": "mounths", "hours": "huors", "minutes": "minuets",
 }  # fmt: skip
 
+# Words that a slip makes of another word: nobody can see them without reading the sentence, so no typo may be one.
+REAL_WORDS = frozenset(
+    "dose des does doe from form fro them then than thin think thing this these those there three tree their where were "
+    "wear weather whether when wen want went what that hat heat great grate meat meet week weak well will wall kill kilo "
+    "place palace please plese piece peace price prize prise post pots spot stop top tops sot sort short shirt hot hut "
+    "out our hour four your you year ear near hear heard hard had has hast haste have gave give live love move more most "
+    "moth mouth month mints mines minute days day dry say sat sate said paid pay play plan plain plane only oily holy "
+    "help hep heap keep kept with wit wish width shop ship chop sell seal seel steel steal still rest rust red read bred "
+    "read ready back bank black block clock cock cook look book took tank thank tan than ten tent sent send sand said".split()
+)
 FIRST_NAMES = ("Archibald", "Wilhelmina", "Thaddeus", "Clementine", "Barnaby", "Henrietta", "Cornelius", "Gwendolyn")
 LAST_NAMES = ("Blackwood", "Fitzgerald", "Pemberton", "Hawthorne", "Castellano", "Underhill", "Mountbatten", "Okonkwo")
 INVENTED_ADDRESSES = (
