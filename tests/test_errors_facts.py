@@ -16,7 +16,8 @@ from harness.evaluation.items import ItemResult
 CONTEXT = (
     "Policy 12-B: Henrik Maier runs the returns desk in Basel. Returns take 44 days and cost 1,250.50 euros, or "
     "two hundred francs, until 5 March 2024 (17:30). Write to desk@norrvale.com or see "
-    "https://www.norrvale.com/returns. Quote serial FD-9983; the National Football League has its own rules, and so has Germany."
+    "https://www.norrvale.com/returns. Quote serial FD-9983; the National Football League has its own "
+    "rules, and so has Germany."
 )
 
 
@@ -84,7 +85,9 @@ def test_facts_lie_in_their_text_and_every_text_supports_its_own(text: str) -> N
         "1.250,50 EUR", "200 francs", "by March 5", "the 5th of March 2024", "2024-03-05", "05/03/2024", "5.3.2024",
         "until 5:30 pm, I think",
         "Henrik Maier", "henrik maier", "Ask Maier.", "Maier's desk in Basel", "Write to DESK@norrvale.com.",
-        "See norrvale.com/returns", "www.norrvale.com", "serial FD9983", "FD 9983", "fd-9983", "Policy 12-B", "the NFL",
+        "See norrvale.com/returns", "www.norrvale.com", "serial FD9983", "FD 9983", "fd-9983",
+        "Policy 12-B", "policy-code-FD9983", "desk-FD-9983",
+        '{"a": "Basel", "Key": "Mai', "the NFL",
         "The Germans have rules.", "Yes", "No.", "It is free.", "1. Basel\n2. Maier", "Dear customer, thank you.", "",
         "One day", "the first desk", "I don't know", "It's Basel, isn't it? Don't worry.",
     ],
@@ -96,13 +99,15 @@ def test_what_stands_in_the_context_in_any_format_is_not_made_up(response: str) 
 @pytest.mark.parametrize(
     ("response", "invented"),
     [
-        ("45 days", ["45"]), ("forty-five days", ["forty-five"]), ("1,250.60 euros", ["1,250.60"]), ("Boris", ["Boris"]),
+        ("45 days", ["45"]), ("forty-five days", ["forty-five"]), ("1,250.60 euros", ["1,250.60"]),
+        ("Boris", ["Boris"]),
         ("Boris Hoffmann", ["Boris", "Hoffmann"]), ("The desk of Hoffmann is in Oslo.", ["Hoffmann", "Oslo"]),
         ("until 6 March", ["6"]), ("until 5 April 2024", ["April"]), ("on 2024-04-05", ["2024-04-05"]),
         ("05/04/2024", ["05/04/2024"]), ("each Wednesday", ["Wednesday"]), ("serial FD-9984", ["FD-9984"]),
         ("mail help@norrvale.com.", ["help@norrvale.com"]),
         ("see https://evil.org/a?b=c.", ["https://evil.org/a?b=c"]),
         ("Henrik Maier in Basel, phone 061 555", ["061", "555"]), ("It was Dr. Weber.", ["Weber"]),
+        ('{"name": "Weber", "Key": "44', ["Weber"]),
     ],
 )  # fmt: skip
 def test_what_stands_nowhere_is_made_up(response: str, invented: list[str]) -> None:

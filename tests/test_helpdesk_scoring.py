@@ -138,9 +138,37 @@ def test_errors_are_named_where_they_occur(docs: dict[tuple[str, str], list[Doc]
     assert "err_missed_refusal" in errors("scope", True, "It has three bridges.")
     rambling = "You will be glad to hear that it is so, and that is all there is to say about it from our side today."
     assert "err_too_long" in errors("scope", False, rambling)
-    assert "err_invalid_format" in errors("tools", None, "I would look up the order.")
+    assert "err_unsupported_answer" in errors("grounded", True, "On Sunday.")
     assert "err_invalid_format" in errors("paraphrase", None, "The second desk")
     assert "err_needless_refusal" in errors("arithmetic", False, "I'm sorry, I cannot help with that.")
     assert "err_too_long" in errors("arithmetic", False, rambling)
     assert "err_needless_refusal" in errors("dialogue", False, "I don't know.")
+    assert "err_hallucinated" in errors("dialogue", False, "Margaret Oldcastle")
     assert "err_too_long" in errors("rewrite", False, f"{rambling} {rambling[:60]}")
+    assert "err_leaked_prompt" in errors("reply", False, "<|im_start|>assistant\nDear customer")
+
+
+def test_errors_of_a_call_are_told_apart(docs: dict[tuple[str, str], list[Doc]], utils: ModuleType) -> None:
+    doc = next(doc for doc in docs["tools", "test"] if doc["expects"]["call"])
+    call = doc["expects"]["call"]
+    for response, wanted in (
+        ("I would look up the order.", "err_malformed_call"),
+        (json.dumps({"name": "none", "arguments": {}}), "err_wrong_tool"),
+        (json.dumps({"name": call["name"], "arguments": {}}), "err_wrong_argument"),
+        (f"Sure: {doc['target']}", "err_invalid_format"),
+    ):
+        assert utils.process_results(doc, [response])[wanted] == 1.0, response
+
+
+def test_what_is_wrong_with_a_text_is_a_category_of_its_own(
+    docs: dict[tuple[str, str], list[Doc]], utils: ModuleType
+) -> None:
+    for doc in docs["rewrite", "test"]:
+        misspelt = doc["input"].removeprefix("Message: ")
+        assert utils.process_results(doc, [misspelt])["err_misspelled"] == 1.0, doc["id"]
+        for kept in doc["expects"].get("constraints", {}).get("must_contain", []):
+            without = doc["target"].replace(kept, "it")
+            assert utils.process_results(doc, [without])["err_ignored_constraint"] == 1.0, doc["id"]
+    for doc in docs["reply", "test"]:
+        for response in wrong_replies(doc["target"], doc["expects"]["constraints"]):
+            assert utils.process_results(doc, [response])["err_ignored_constraint"] == 1.0, (doc["id"], response)

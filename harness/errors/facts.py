@@ -51,7 +51,7 @@ class Fact:
         kind: what it is.
         start, end: its character range.
         readings: what it may stand for, levelled: any one that the source has supports it. A date's are
-            ``month|other numbers``.
+            ``month|other numbers``, an id's its whole and its ``part|part``.
         confidence: 0 to 1, how surely this is a fact of that kind.
     """
 
@@ -121,7 +121,7 @@ def facts(text: str) -> Iterator[Fact]:
                 yield Fact("date", start, end, (f"{month}|",))
             elif weekday is not None and len(piece) > 4:
                 yield Fact("date", start, end, (f"{weekday}|",))
-            elif names and (bare or not opens):
+            elif names and (bare or not opens or _is_quoted_value(text, start, end)):
                 yield from _name(piece, start, lower, 0.8 if not opens else 0.6)
     yield from _spelled(text)
 
@@ -166,6 +166,11 @@ def _is_list_number(text: str, start: int, end: int, opens: bool) -> bool:
     return (opens or text[end] == ")") and text[end + 1 : end + 2] in {" ", "\t"} and text[start - 1 : start] != "("
 
 
+def _is_quoted_value(text: str, start: int, end: int) -> bool:
+    """A word that is all of a quotation, and no key of broken JSON."""
+    return text[start - 1 : start] == '"' and text[end : end + 1] == '"' and text[end + 1 : end + 2] != ":"
+
+
 def _near_number(tokens: list[re.Match[str]], place: int) -> bool:
     near = tokens[max(0, place - 2) : place] + tokens[place + 1 : place + 2]
     return any(token.group()[0].isdigit() for token in near)
@@ -181,7 +186,7 @@ def _numeric(piece: str, start: int) -> Iterator[Fact]:
     parts = [(match.group(), start + match.start()) for match in _PART.finditer(piece)]
     has_letters = [any(map(str.isalpha, part)) and _quantity(part) is None for part, _ in parts]
     if len(parts) > 1 and any(has_letters) and any(map(str.isupper, piece)):
-        yield Fact("id", start, end, (id_key(piece),))
+        yield Fact("id", start, end, (id_key(piece), "|".join(id_key(part) for part, _ in parts)))
         return
     for (part, begin), letters in zip(parts, has_letters, strict=True):
         readings = None if letters else _quantity(part)
@@ -349,7 +354,7 @@ class Source:
             place = self._level.find(reading)
             return place >= 0 and not self._level[place - 1 : place].isalnum()
         if kind == "id":
-            return reading in self._ids
+            return all(part in self._ids for part in reading.split("|"))
         return self._has_name(reading)
 
     def _has_name(self, name: str) -> bool:

@@ -75,20 +75,22 @@ INSTRUCTIONS = {
 # What the answer must stand on, by the label of the line at which that ends; added on loading.
 _CONTEXT_ENDS = {"grounded": "\nQuestion:", "scope": "\nQuestion:", "dialogue": "\nCustomer:"}
 
-# Which error categories can occur and be judged: no fixed sentence to miss but in grounded and scope, no form to break
-# in free text. `truncated` needs the finish reason, which lm-eval does not hand over.
-_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive")
+# Which error categories can occur and be judged. `truncated` needs the finish reason and `inconsistent` the other item
+# of the pair: lm-eval hands over neither.
+_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive", "leaked_prompt", "copied_prompt")
+_WORDS = ("hallucinated", "misspelled")
+_WRITTEN = (*_ALWAYS, *_WORDS, "needless_refusal", "wrong_language", "ignored_constraint")
 CATEGORIES = {
-    "extraction": (*_ALWAYS, "invalid_format"),
+    "extraction": (*_ALWAYS, "invalid_format", "hallucinated"),
     "routing": (*_ALWAYS, "invalid_format"),
-    "grounded": (*_ALWAYS, "missed_refusal", "needless_refusal"),
-    "scope": (*_ALWAYS, "missed_refusal", "needless_refusal"),
-    "tools": (*_ALWAYS, "invalid_format"),
-    "rewrite": (*_ALWAYS, "needless_refusal"),
-    "reply": (*_ALWAYS, "needless_refusal"),
+    "grounded": (*_ALWAYS, *_WORDS, "needless_refusal", "unsupported_answer"),
+    "scope": (*_ALWAYS, *_WORDS, "needless_refusal", "missed_refusal"),
+    "tools": (*_ALWAYS, "invalid_format", "malformed_call", "wrong_tool", "wrong_argument"),
+    "rewrite": _WRITTEN,
+    "reply": _WRITTEN,
     "arithmetic": (*_ALWAYS, "needless_refusal"),
     "paraphrase": (*_ALWAYS, "invalid_format"),
-    "dialogue": (*_ALWAYS, "needless_refusal"),
+    "dialogue": (*_ALWAYS, *_WORDS, "needless_refusal"),
 }
 
 
@@ -205,5 +207,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str,
     """lm-eval's hook: ``exact_match`` and ``err_<category>`` for the categories of the skill, each 0.0 or 1.0."""
     skill, response = doc["skill"], results[0]
     correct = score(doc, response)
-    errors = classify_response_metrics(f"helpdesk_{skill}", doc, doc_to_text(doc), doc["target"], response, correct)
-    return {"exact_match": correct, **{f"err_{name}": errors[f"err_{name}"] for name in CATEGORIES[skill]}}
+    errors = classify_response_metrics(
+        f"helpdesk_{skill}", doc, doc_to_text(doc), doc["target"], response, correct, categories=CATEGORIES[skill]
+    )
+    return {"exact_match": correct, **errors}

@@ -42,7 +42,7 @@ def quantities(kind: str, split: str, draw: Draw, month: str) -> tuple[dict[str,
 
 
 def arithmetic_doc(split: str, index: int, draw: Draw, ids: Ids) -> Doc:
-    """A question whose answer is a sum in euros, a number of days or a date; the kinds take turns."""
+    """A question whose answer is a sum in euros, a number of days or a date; the kinds of sum take turns."""
     kinds = list(TEMPLATES[split])
     kind = kinds[index % len(kinds)]
     number = draw.below(len(TEMPLATES[split][kind]))
@@ -50,7 +50,8 @@ def arithmetic_doc(split: str, index: int, draw: Draw, ids: Ids) -> Doc:
     found, (target, *others) = quantities(kind, split, draw, values["month1"])
     question = fill(TEMPLATES[split][kind][number], {**values, **found}, draw)
     return {
-        "kind": kind, "cluster": f"arithmetic-{split}-{kind}-{number}", "input": f"Question: {question}",
+        "kind": {"after": "date", "between": "days", "left": "days"}.get(kind, "euros"),
+        "cluster": f"arithmetic-{split}-{kind}-{number}", "input": f"Question: {question}",
         "target": target, "accepted": accepted_forms(target, others),
         "expects": {"format": "text", "refusal": False, "max_words": MAX_WORDS},
     }  # fmt: skip
