@@ -33,7 +33,8 @@ ITEMS = [
         '{"name": "Anna Berger", "order": "48213", "serial": "SR4471", "wants": null}',
         format="json", keys=["name", "order", "serial", "wants"],
     ),
-    item("route a", "Message: When is my money paid back to me? I sent the iron in May. Nobody has written since.", "refund-status", format="label", labels=LABELS),
+    item("route a", "Message: When is my money paid back to me? I sent the iron in May. Nobody has written since.",
+         "refund-status", format="label", labels=LABELS),
     item(
         "short a", "Policy: Goods may be sent back within 57 days to Martin Kolb in Graz; cables within 14 days.\n"
         "Question: How long for goods?", "57 days",

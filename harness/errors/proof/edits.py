@@ -21,7 +21,6 @@ NAME = re.compile(r"(?<![\w-])[A-Z][a-z]{2,}(?:\s[A-Z][a-z]{2,})*(?![\w-])")
 
 # Agreement, verb forms and articles: (what stands there, what a learner might write).
 _AGREEMENT: tuple[tuple[str, str], ...] = (
-    (r"\bdoes not (\w+)\b", r"do not \1s"),
     (r"\bdoes\b", "do"),
     (r"\bis\b", "are"),
     (r"\bare\b", "is"),
@@ -33,7 +32,7 @@ _VERB_FORMS: tuple[tuple[str, str], ...] = (
     (r"\b((?:can|will|may|must|would|should|could)(?: only| not| also)?) ([a-z]{2,}[a-rt-z])\b", r"\1 \2s"),
     (r"\b(does not|do not|did not) ([a-z]{2,}[a-rt-z])\b", r"\1 \2ing"),
 )
-_ARTICLE = re.compile(r"\b(?:the|an?)\s+(?=\w)", re.IGNORECASE)
+_ARTICLE = re.compile(r"\b(?:the|an?)\s+(?=[a-z]+[a-rt-z]\b)", re.IGNORECASE)  # not before what may be a plural
 _WRONG_ARTICLE: tuple[tuple[str, str], ...] = ((r"\ba (?=[bcdfgklmnprstvw])", "an "), (r"\ban (?=[aeio])", "a "))
 
 
@@ -105,7 +104,7 @@ def wrong_article(text: str, rng: Random) -> str | None:
 def drop_articles(text: str) -> str | None:
     """All articles dropped, where there are any and some words are left."""
     changed = _ARTICLE.sub("", text)
-    if changed == text or len(changed.split()) < 4:
+    if changed == text or len(changed.split()) < 5:
         return None
     return changed[0].upper() + changed[1:] if text[0].isupper() else changed
 

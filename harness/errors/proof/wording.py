@@ -117,15 +117,16 @@ COMMON_TYPOS = {
 }  # fmt: skip
 
 # Words that a slip makes of another word: nobody can see them without reading the sentence, so no typo may be one.
-REAL_WORDS = frozenset(
-    "dose des does doe from form fro them then than thin think thing this these those there three tree their where were "
-    "wear weather whether when wen want went what that hat heat great grate meat meet week weak well will wall kill kilo "
-    "place palace please plese piece peace price prize prise post pots spot stop top tops sot sort short shirt hot hut "
-    "out our hour four your you year ear near hear heard hard had has hast haste have gave give live love move more most "
-    "moth mouth month mints mines minute days day dry say sat sate said paid pay play plan plain plane only oily holy "
-    "help hep heap keep kept with wit wish width shop ship chop sell seal seel steel steal still rest rust red read bred "
-    "read ready back bank black block clock cock cook look book took tank thank tan than ten tent sent send sand said".split()
-)
+_REAL = """
+back bank black block book bred chop clock cock cook day days des doe does dose dry ear form four fro from gave give
+grate great had hard has hast haste hat have heap hear heard heat help hep holy hot hour hut keep kept kill kilo
+live look love meat meet mines mints minute month more most moth mouth move near oily only our out paid palace pay
+peace piece place plain plan plane play please plese post pots price prise prize read ready red rest rust said sand
+sat sate say seal seel sell send sent ship shirt shop short sort sot spot steal steel still stop tan tank ten tent
+than thank that their them then there these thin thing think this those three took top tops tree wall want weak wear
+weather week well wen went were what when where whether width will wish wit with year you your
+"""
+REAL_WORDS = frozenset(_REAL.split())
 FIRST_NAMES = ("Archibald", "Wilhelmina", "Thaddeus", "Clementine", "Barnaby", "Henrietta", "Cornelius", "Gwendolyn")
 LAST_NAMES = ("Blackwood", "Fitzgerald", "Pemberton", "Hawthorne", "Castellano", "Underhill", "Mountbatten", "Okonkwo")
 INVENTED_ADDRESSES = (
