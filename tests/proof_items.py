@@ -33,7 +33,8 @@ ITEMS = [
         '{"name": "Anna Berger", "order": "48213", "serial": "SR4471", "wants": null}',
         format="json", keys=["name", "order", "serial", "wants"],
     ),
-    item("route a", "Message: When is my money paid back to me?", "refund-status", format="label", labels=LABELS),
+    item("route a", "Message: When is my money paid back to me? I sent the iron in May. Nobody has written since.",
+         "refund-status", format="label", labels=LABELS),
     item(
         "short a", "Policy: Goods may be sent back within 57 days to Martin Kolb in Graz; cables within 14 days.\n"
         "Question: How long for goods?", "57 days",
@@ -66,6 +67,8 @@ ITEMS = [
         constraints={"min_words": 8, "max_words": 40, "min_sentences": 2, "max_sentences": 5, "max_chars": 260,
                      "must_contain": ["toaster"], "must_not_contain": ["workshop"], "casing": "sentence"},
     ),
+    item("correct a", "Message: I cannnot find the serial number anywheere on it.",
+         "I cannot find the serial number anywhere on it.", format="text", refusal=False, max_words=30, language="en"),
     item("twice a", "Desks: Graz: repairs; Lyon: bills.\nMessage: My iron is broken.", "Graz",
          format="label", labels=["Graz", "Lyon"], group="g1"),
     item("twice b", "Desks: Graz: repairs; Lyon: bills.\nMessage: The iron gave up.", "Graz",

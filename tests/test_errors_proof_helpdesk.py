@@ -18,10 +18,30 @@ from harness.locate import data_folder
 
 ITEMS = 120
 
-# Least recall and precision. Measured on this very sample, rounded down to leave room for a reworded item; raise them
-# when a classifier gets better, and never lower one without a line in docs/log.md.
+# Least recall and precision: what was measured on this very sample, less a few points for reworded items. Raise them
+# when a classifier gets better; lowering one wants a line in docs/log.md.
 FLOORS: dict[str, tuple[float, float]] = {
     "empty": (1.0, 1.0),
+    "toxic": (0.88, 0.92),
+    "repetitive": (0.98, 0.98),
+    "leaked_prompt": (0.85, 0.98),
+    "copied_prompt": (0.95, 0.98),
+    "wrong_language": (0.95, 0.95),
+    "needless_refusal": (0.78, 0.95),  # misses refusals that are paraphrased ("I'd rather not say.")
+    "missed_refusal": (0.95, 0.65),  # takes a short refusal with a typo for none, as does the next
+    "unsupported_answer": (0.9, 0.4),
+    "malformed_call": (0.95, 0.95),
+    "invalid_format": (0.98, 0.98),
+    "ignored_constraint": (0.95, 0.95),
+    "too_long": (0.98, 0.95),
+    "truncated": (1.0, 1.0),
+    "wrong_tool": (0.95, 0.95),
+    "wrong_argument": (0.95, 0.95),
+    "hallucinated": (0.8, 0.75),
+    "misspelled": (0.7, 0.8),
+    "ungrammatical": (0.22, 0.9),  # Harper's rules are few, and seldom wrong
+    "inconsistent": (0.9, 0.9),
+    "wrong_answer": (0.95, 0.4),  # what is left: its false alarms are what the others miss
 }
 
 

@@ -171,7 +171,8 @@ def test_grammar_is_broken_where_there_is_something_to_break() -> None:
     assert edits.break_agreement("15 months", rng) is None
     assert edits.break_verb_form("The policy does not say.", rng) == "The policy does not saying."
     assert edits.drop_articles("The policy is on the table now.") == "Policy is on table now."
-    assert edits.drop_articles("No articles here at all.") is None
+    assert edits.drop_articles("No articles are here at all.") is None
+    assert edits.drop_articles("My mother finds the buttons too small.") is None
     assert edits.wrong_article("It is a toaster.", rng) == "It is an toaster."
     assert edits.double_word("Ask me.", rng) == "Ask me me."
     assert edits.swap_words("Go to town.", rng) == "Go town to."

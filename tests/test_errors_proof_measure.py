@@ -40,18 +40,18 @@ def record(
     return ErrorRecord(f"item {number}", primary, tuple(made), tuple(not_assessed.split()))
 
 
-# Ten wrong responses and two right ones:
+# Eleven wrong responses and two right ones:
 CASES = [
     case(1, "loop"), case(2, "loop"), case(3, "loop"), case(4, "loop", allowed="form"),
     case(5, "form"), case(6, "form"),
     case(7, "wrong_answer"), case(8, "wrong_answer"),
     case(9), case(10),
-    case(11, correct=1.0), case(12, correct=1.0),
+    case(11, correct=1.0), case(12, correct=1.0), case(13, "loop"),
 ]  # fmt: skip
 RECORDS = [
     record(1, "loop", "loop wrong_answer"),  # found
     record(2, "form", "form wrong_answer", doubtful="loop"),  # missed, and a false alarm of form
-    record(3, "wrong_answer", "wrong_answer", "loop"),  # missed for want of something; left over to wrong_answer
+    record(3, "wrong_answer", "wrong_answer", "loop"),  # missed for want of something
     record(4, "loop", "loop form wrong_answer"),  # found, with a consequence that is allowed
     record(5, "form", "form wrong_answer"),  # found
     record(6, "loop", "loop form wrong_answer"),  # found, and a false alarm of loop
@@ -61,6 +61,7 @@ RECORDS = [
     record(10, "form", "form wrong_answer"),  # a false alarm of form
     record(11, None),
     record(12, None, "loop"),  # a false alarm of loop on a right response
+    record(13, "wrong_answer", "wrong_answer"),  # missed, left over to wrong_answer
 ]
 
 
@@ -72,12 +73,12 @@ def figures(name: str, **more: Any) -> Figures:
 @pytest.mark.parametrize(
     ("name", "due", "found", "not_assessed", "false_alarms", "recall", "precision"),
     [
-        ("loop", 4, 2, 1, 2, 2 / 4, 2 / 4),
+        ("loop", 5, 2, 1, 2, 2 / 5, 2 / 4),
         ("form", 2, 2, 0, 3, 2 / 2, 2 / 5),
         ("wrong_answer", 2, 1, 0, 1, 1 / 2, 1 / 2),
     ],
 )
-def test_the_figures_of_twelve_responses(
+def test_the_figures_of_thirteen_responses(
     name: str, due: int, found: int, not_assessed: int, false_alarms: int, recall: float, precision: float
 ) -> None:
     each = figures(name)
@@ -88,7 +89,7 @@ def test_the_figures_of_twelve_responses(
 
 def test_the_confusion_of_primary_categories_holds_each_wrong_response_once_and_all_harmless_ones() -> None:
     assert measure(CASES, RECORDS, NAMES).confusion == {
-        ("loop", "loop"): 2, ("loop", "form"): 1, ("loop", "wrong_answer"): 1,
+        ("loop", "loop"): 2, ("loop", "form"): 1, ("loop", "wrong_answer"): 2,
         ("form", "form"): 1, ("form", "loop"): 1,
         ("wrong_answer", "wrong_answer"): 1, ("wrong_answer", "form"): 1,
         (NOTHING, NOTHING): 2, (NOTHING, "form"): 1, (NOTHING, "loop"): 1,
@@ -97,7 +98,7 @@ def test_the_confusion_of_primary_categories_holds_each_wrong_response_once_and_
 
 def test_harmless_responses_that_raised_an_alarm_are_counted_and_a_wrong_score_is_no_alarm() -> None:
     measured = measure(CASES, RECORDS, NAMES)
-    assert (measured.cases, measured.harmless, measured.alarmed) == (12, 4, 2)
+    assert (measured.cases, measured.harmless, measured.alarmed) == (13, 4, 2)
 
 
 def test_a_fault_that_nothing_looks_for_is_no_fault_of_wrong_answer_to_which_it_falls() -> None:

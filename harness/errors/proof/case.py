@@ -132,3 +132,14 @@ def asked_part(item: Item) -> str:
     """The prompt without the instruction that the whole skill shares: what follows its first empty line."""
     head, _, rest = item.prompt.partition("\n\n")
     return rest.strip() or head
+
+
+def keeps_declared(item: Item, text: str) -> bool:
+    """Whether a change of the target still has the words and the length that the item's constraints ask for."""
+    constraints = expects(item).get("constraints")
+    if not isinstance(constraints, Mapping):
+        return True
+    limit = constraints.get("max_chars")
+    return all(str(wanted) in text for wanted in constraints.get("must_contain") or ()) and (
+        not isinstance(limit, int) or len(text) <= limit
+    )

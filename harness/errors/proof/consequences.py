@@ -20,8 +20,11 @@ CONSEQUENCES: Mapping[str, frozenset[str]] = {
     "toxic": frozenset({"too_long", "ignored_constraint", "invalid_format"}),
     "repetitive": _NO_ANSWER | _NO_REFUSAL | {"too_long", "truncated", "ungrammatical"},
     "leaked_prompt": _NO_ANSWER | {"too_long", "truncated", "copied_prompt"},
-    "copied_prompt": _NO_ANSWER | _NO_REFUSAL | {"too_long", "truncated", "leaked_prompt"},
-    "wrong_language": _NO_ANSWER | _NO_REFUSAL | {"too_long", "misspelled", "ungrammatical"},
+    # What a copy holds is read as the response's own: the refusal sentence, an example of a call, a misspelled message.
+    "copied_prompt": _NO_ANSWER
+    | _NO_REFUSAL
+    | {"too_long", "truncated", "leaked_prompt", "needless_refusal", "wrong_tool", "wrong_argument", "misspelled"},
+    "wrong_language": _NO_ANSWER | _NO_REFUSAL | {"too_long", "hallucinated", "misspelled", "ungrammatical"},
     "needless_refusal": _NO_ANSWER | {"too_long"},
     "missed_refusal": frozenset({"hallucinated", "too_long"}),
     "unsupported_answer": frozenset({"hallucinated", "too_long"}),
@@ -48,6 +51,7 @@ def possible(result: ItemResult, categories: Iterable[str]) -> frozenset[str]:
         "truncated": result.finish_reason == "length",
         "invalid_format": declared.get("format") in ("json", "label"),
         "malformed_call": bool(declared.get("tools")),
+        "wrong_tool": bool(declared.get("tools")),
         "wrong_argument": bool(declared.get("tools")),
         "ignored_constraint": bool(declared.get("constraints")),
         "missed_refusal": declared.get("refusal") is True,

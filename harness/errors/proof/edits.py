@@ -7,7 +7,7 @@ import string
 from collections.abc import Collection, Sequence
 from random import Random
 
-from harness.errors.proof.wording import COMMON_TYPOS
+from harness.errors.proof.wording import COMMON_TYPOS, REAL_WORDS
 
 _SPELLABLE = re.compile(r"(?<![\w@./'\u2019-])[a-z]{4,}(?![\w@/'\u2019-]|\.\w)")  # no names, ids, addresses
 _NEIGHBOURS = {
@@ -21,7 +21,6 @@ NAME = re.compile(r"(?<![\w-])[A-Z][a-z]{2,}(?:\s[A-Z][a-z]{2,})*(?![\w-])")
 
 # Agreement, verb forms and articles: (what stands there, what a learner might write).
 _AGREEMENT: tuple[tuple[str, str], ...] = (
-    (r"\bdoes not (\w+)\b", r"do not \1s"),
     (r"\bdoes\b", "do"),
     (r"\bis\b", "are"),
     (r"\bare\b", "is"),
@@ -33,7 +32,7 @@ _VERB_FORMS: tuple[tuple[str, str], ...] = (
     (r"\b((?:can|will|may|must|would|should|could)(?: only| not| also)?) ([a-z]{2,}[a-rt-z])\b", r"\1 \2s"),
     (r"\b(does not|do not|did not) ([a-z]{2,}[a-rt-z])\b", r"\1 \2ing"),
 )
-_ARTICLE = re.compile(r"\b(?:the|an?)\s+(?=\w)", re.IGNORECASE)
+_ARTICLE = re.compile(r"\b(?:the|an?)\s+(?=[a-z]+[a-rt-z]\b)", re.IGNORECASE)  # not before what may be a plural
 _WRONG_ARTICLE: tuple[tuple[str, str], ...] = ((r"\ba (?=[bcdfgklmnprstvw])", "an "), (r"\ban (?=[aeio])", "a "))
 
 
@@ -72,7 +71,8 @@ def misspell(text: str, rng: Random, share: float, known: Collection[str]) -> st
 
 
 def _is_typo(wrong: str, word: str, known: Collection[str]) -> bool:
-    return wrong != word and wrong not in known and wrong.rstrip("s") != word.rstrip("s")
+    known_word = wrong in known or wrong in REAL_WORDS
+    return wrong != word and not known_word and wrong.rstrip("s") != word.rstrip("s")
 
 
 def _substitute_one(text: str, rules: Sequence[tuple[str, str]], rng: Random) -> str | None:
@@ -104,7 +104,7 @@ def wrong_article(text: str, rng: Random) -> str | None:
 def drop_articles(text: str) -> str | None:
     """All articles dropped, where there are any and some words are left."""
     changed = _ARTICLE.sub("", text)
-    if changed == text or len(changed.split()) < 4:
+    if changed == text or len(changed.split()) < 5:
         return None
     return changed[0].upper() + changed[1:] if text[0].isupper() else changed
 

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from harness.errors.proof.case import Fault, Faulty, Pool, asked_part, expects, form, is_prose, refusal_due
+from harness.errors.proof.case import (
+    Fault,
+    Faulty,
+    Pool,
+    asked_part,
+    expects,
+    form,
+    is_prose,
+    keeps_declared,
+    refusal_due,
+)
 from harness.errors.proof.edits import (
     IDENTIFIER,
     NUMBER,
@@ -174,8 +184,18 @@ def _swapped_fields(item: Item, rng: Random, pool: Pool) -> str | None:
     return _json({**fields, first: fields[second], second: fields[first]})
 
 
+def _as_declared(make: Text) -> Text:
+    """``make`` where it breaks no constraint of the item: that would be another fault, and comes first."""
+
+    def checked(item: Item, rng: Random, pool: Pool) -> str | None:
+        changed = make(item, rng, pool)
+        return changed if changed is not None and keeps_declared(item, changed) else None
+
+    return checked
+
+
 MISTAKEN = tuple(
-    Fault(name, "wrong_answer", make)
+    Fault(name, "wrong_answer", _as_declared(make))
     for name, make in (
         ("another number or name of the prompt", _wrong_text),
         ("wrong calculation", _wrong_calculation),
@@ -240,9 +260,9 @@ _ADDED: dict[str, Callable[[Item, Random], str]] = {
     "contact added": lambda item, rng: f"Please ask for {rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}.",
 }
 HALLUCINATED = (
-    Fault("invented number", "hallucinated", _invented_number),
-    Fault("invented id", "hallucinated", _invented_identifier),
-    Fault("invented name", "hallucinated", _invented_name),
+    Fault("invented number", "hallucinated", _as_declared(_invented_number)),
+    Fault("invented id", "hallucinated", _as_declared(_invented_identifier)),
+    Fault("invented name", "hallucinated", _as_declared(_invented_name)),
     *(
         Fault(f"invented {name}", "hallucinated", _added(sentence), frozenset({"too_long", "ignored_constraint"}))
         for name, sentence in _ADDED.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from random import Random
 
 from harness.errors.proof import edits
@@ -20,13 +21,26 @@ def _misspelled(share: float) -> Text:
     return make
 
 
-SPELLING = tuple(
-    Fault(f"typos: {name}", "misspelled", _misspelled(share), frozenset(also))
-    for name, share, also in (
-        ("one", 0.0, ()),
-        ("1 word in 6", 1 / 6, ()),
-        ("1 word in 3", 1 / 3, ("missed_refusal", "unsupported_answer")),  # of a refusal too little may be left
-    )
+def _uncorrected(item: Item, rng: Random, pool: Pool) -> str | None:
+    """The misspelled text that was to be put right, as it was."""
+    given = asked_part(item).partition(": ")[2]
+    if form(item) != "text" or given.split() == item.target.split():
+        return None
+    alike = SequenceMatcher(None, given, item.target, autojunk=False).ratio()
+    changed = {word for word in given.casefold().split() if word not in item.target.casefold().split()}
+    return given if alike > 0.8 and changed else None
+
+
+SPELLING = (
+    Fault("typos: not put right", "misspelled", _uncorrected),
+    *(
+        Fault(f"typos: {name}", "misspelled", _misspelled(share), frozenset(also))
+        for name, share, also in (
+            ("one", 0.0, ()),
+            ("1 word in 6", 1 / 6, ()),
+            ("1 word in 3", 1 / 3, ("missed_refusal", "unsupported_answer")),  # of a refusal too little may be left
+        )
+    ),
 )
 
 
@@ -89,9 +103,10 @@ def _copied(part: Callable[[Item], str | None]) -> Text:
     return make
 
 
-def _first_half(item: Item) -> str:
-    words = asked_part(item).split()
-    return " ".join(words[: len(words) // 2])
+def _first_half(item: Item) -> str | None:
+    """Two whole sentences at least: half of one may be an answer in the question's words."""
+    sentences = edits.sentences_of(asked_part(item))
+    return " ".join(sentences[: max(2, len(sentences) // 2)]) if len(sentences) > 2 else None
 
 
 def _instruction(item: Item) -> str | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from harness.errors.proof.case import WRONG, Fault, Faulty, Pool, expects, form, is_prose, refusal_due
+from harness.errors.proof.case import WRONG, Fault, Faulty, Pool, expects, form, is_prose, keeps_declared, refusal_due
 from harness.errors.proof.faults_content import group_of
 from harness.errors.proof.wording import NOT_STATED_REFUSALS, OFF_TOPIC_REFUSALS, SYNONYMS
 from harness.evaluation.items import Item
@@ -96,21 +96,10 @@ def _refusal_in_other_words(item: Item, rng: Random) -> str | None:
     return rng.choice(NOT_STATED_REFUSALS if unanswerable else OFF_TOPIC_REFUSALS)
 
 
-def _keeps_constraints(item: Item, text: str) -> bool:
-    """Whether a change that is harmless elsewhere would break what the item declares."""
-    constraints = expects(item).get("constraints")
-    if not isinstance(constraints, dict):
-        return True
-    limit = constraints.get("max_chars")
-    return all(str(wanted) in text for wanted in constraints.get("must_contain") or ()) and (
-        not isinstance(limit, int) or len(text) <= limit
-    )
-
-
 def _harmless(change: Change) -> Callable[[Item, Random, Pool], str | None]:
     def make(item: Item, rng: Random, pool: Pool) -> str | None:
         changed = change(item, rng) if item.target else None
-        return changed if changed is not None and _keeps_constraints(item, changed) else None
+        return changed if changed is not None and keeps_declared(item, changed) else None
 
     return make
 
@@ -123,7 +112,8 @@ def _with_its_group(item: Item, rng: Random, pool: Pool) -> Faulty | None:
 def _wrong_with_its_group(item: Item, rng: Random, pool: Pool) -> Faulty | None:
     """Everyone in the group gives the same wrong answer: wrong, and consistent."""
     others = [other for other in group_of(item, pool) if other.item_id != item.item_id]
-    answers = [other.target for other in pool.by_skill[item.skill] if other.target != item.target]
+    allowed = expects(item).get("labels") or [other.target for other in pool.by_skill[item.skill]]
+    answers = [str(answer) for answer in allowed if answer != item.target]
     if not others or not answers:
         return None
     answer = rng.choice(answers)

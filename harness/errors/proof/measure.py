@@ -189,14 +189,15 @@ def _figures(
             if category not in seen:
                 missed[case.kind] += 1
                 unassessed += category in record.not_assessed
-        elif category in seen and (category not in case.allowed or _left_over(category, case, names)):
+        elif category in seen and (category not in case.allowed or _left_over(category, case, record, names)):
             false[case.kind] += 1
     return Figures(category, due, found, unassessed, sum(false.values()), _ranked(missed), _ranked(false))
 
 
-def _left_over(category: str, case: Case, names: frozenset[str]) -> bool:
-    """Whether ``wrong_answer`` is primary because a more precise category, of those asked for, was missed."""
-    return category == WRONG and case.primary != WRONG and case.primary in names
+def _left_over(category: str, case: Case, record: ErrorRecord, names: frozenset[str]) -> bool:
+    """Whether ``wrong_answer`` is primary because a more precise category, judged and asked for, was missed."""
+    missed = case.primary != WRONG and case.primary in names and case.primary not in record.not_assessed
+    return category == WRONG and missed
 
 
 def _ranked(counts: Counter[str]) -> tuple[tuple[str, int], ...]:

@@ -116,6 +116,17 @@ COMMON_TYPOS = {
     "days": "dyas", "weeks": "weaks", "months": "mounths", "hours": "huors", "minutes": "minuets",
 }  # fmt: skip
 
+# Words that a slip makes of another word: nobody can see them without reading the sentence, so no typo may be one.
+_REAL = """
+back bank black block book bred chop clock cock cook day days des doe does dose dry ear form four fro from gave give
+grate great had hard has hast haste hat have heap hear heard heat help hep holy hot hour hut keep kept kill kilo
+live look love meat meet mines mints minute month more most moth mouth move near oily only our out paid palace pay
+peace piece place plain plan plane play please plese post pots price prise prize read ready red rest rust said sand
+sat sate say seal seel sell send sent ship shirt shop short sort sot spot steal steel still stop tan tank ten tent
+than thank that their them then there these thin thing think this those three took top tops tree wall want weak wear
+weather week well wen went were what when where whether width will wish wit with year you your
+"""
+REAL_WORDS = frozenset(_REAL.split())
 FIRST_NAMES = ("Archibald", "Wilhelmina", "Thaddeus", "Clementine", "Barnaby", "Henrietta", "Cornelius", "Gwendolyn")
 LAST_NAMES = ("Blackwood", "Fitzgerald", "Pemberton", "Hawthorne", "Castellano", "Underhill", "Mountbatten", "Okonkwo")
 INVENTED_ADDRESSES = (
