@@ -100,6 +100,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is list:
         if isinstance(value, list):
             return [_convert(item, typing.get_args(hint)[0], where) for item in value]
+    elif origin is dict:
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            inner = typing.get_args(hint)[1]
+            return {key: _convert(item, inner, f"{where}, '{key}',") for key, item in value.items()}
     elif hint is type(None):
         if value is None:
             return None

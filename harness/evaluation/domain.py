@@ -6,6 +6,7 @@ Everything that decides a prompt or a score is lm-eval's own (``fewshot_context`
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,13 @@ from typing import Any, Literal
 import yaml
 
 from harness.evaluation.items import Item, Role, item_id
+from harness.evaluation.prompts import read_prompts
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
 from harness.storage import canonical_json, sha256_file, sha256_text
 
 Split = Literal["train", "validation", "test"]
+GRADED = frozenset({"truthfulqa_mc2"})
+"""Tasks whose score of an item is a share of probability, never 0 or 1."""
 ChatTemplate = Callable[..., str]
 """``chat_template(messages, add_generation_prompt=True) -> str``, as lm-eval calls it."""
 
@@ -34,6 +38,9 @@ class DomainTask:
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
             of the code beside its YAML.
+        skill: what its items count under where the document names no skill; empty for the task's name.
+        graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
+        prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
     """
 
     name: str
@@ -43,6 +50,9 @@ class DomainTask:
     max_new_tokens: int
     config_hash: str
     task: Any = field(repr=False, compare=False)
+    skill: str = ""
+    graded: bool = False
+    prompts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Domain:
                         Item(
                             item_id=item_id(handle.name, plain),
                             task=handle.name,
-                            skill=str(plain.get("skill") or handle.name),
+                            skill=str(plain.get("skill") or handle.skill or handle.name),
                             cluster=str(plain.get("cluster") or item_id(handle.name, plain)),
                             role=role,
                             doc=plain,
@@ -175,6 +185,26 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     Raises:
         InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read.
     """
+    manager = find_tasks(name, include_paths)
+    try:
+        loaded = manager.load(name)["tasks"]
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise InputError(f"domain '{name}': {_task_error(error)}") from error
+    if not loaded:
+        raise InputError(f"domain '{name}' holds no task")
+    return Domain(
+        name,
+        {
+            task_name: task_handle(task_name, task, getattr(manager.task_index.get(task_name), "yaml_path", None))
+            for task_name, task in loaded.items()
+        },
+    )
+
+
+def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
+    """lm-eval's ``TaskManager`` that knows ``name``; arguments and errors as for `load_domain`."""
     for path in include_paths:
         if not path.is_dir():
             raise InputError(f"{path}: no such folder of tasks")
@@ -186,25 +216,22 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     manager = TaskManager(include_path=paths, include_defaults=False)
     known = set(manager.all_tasks)
     if name not in known:
-        manager = TaskManager(include_path=paths, include_defaults=True)
+        manager = _every_task(tuple(paths))
         if name not in manager.all_tasks:
             raise InputError(f"unknown task or domain '{name}'.{did_you_mean(name, known) or ''} See 'harness tasks'.")
-    try:
-        loaded = manager.load(name)["tasks"]
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise InputError(f"domain '{name}': {_task_error(error)}") from error
-    if not loaded:
-        raise InputError(f"domain '{name}' holds no task")
-    codes = {task_name: _code_hash(manager.task_index.get(task_name)) for task_name in loaded}
-    return Domain(name, {task_name: _handle(task_name, task, codes[task_name]) for task_name, task in loaded.items()})
+    return manager
 
 
-def _code_hash(entry: Any) -> str:
+@functools.cache  # seconds each; tasks of one's own, which may change, are looked for afresh before
+def _every_task(include_paths: tuple[str, ...]) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=list(include_paths), include_defaults=True)
+
+
+def _code_hash(yaml_path: Path | None) -> str:
     """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
-    path = getattr(entry, "yaml_path", None)
-    files = sorted(Path(path).parent.glob("*.py")) if path else []
+    files = sorted(Path(yaml_path).parent.glob("*.py")) if yaml_path else []
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
@@ -222,7 +249,15 @@ def _task_error(error: Exception) -> str:
     return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
 
 
-def _handle(name: str, task: Any, code: str) -> DomainTask:
+def task_handle(name: str, task: Any, yaml_path: Path | None) -> DomainTask:
+    """What the harness needs of a loaded lm-eval task.
+
+    Args:
+        yaml_path: where it is defined; the code and the prompts beside it belong to it.
+
+    Raises:
+        InputError: a kind of task that has no answer to learn from, or malformed prompts.
+    """
     output = task.OUTPUT_TYPE
     if output not in ("generate_until", "multiple_choice"):
         raise InputError(
@@ -246,8 +281,10 @@ def _handle(name: str, task: Any, code: str) -> DomainTask:
         metric=str(metrics[0]) if metrics else "exact_match",
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
-        config_hash=sha256_text(canonical_json(_plain(config)) + code)[:16],
+        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(yaml_path))[:16],
         task=task,
+        graded=name in GRADED,
+        prompts=read_prompts(name, task.config.metadata, yaml_path),
     )
 
 
