@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -62,8 +62,18 @@ class Domain:
     name: str
     tasks: Mapping[str, DomainTask]
 
-    def items(self, split: Split, role: Role) -> list[Item]:
+    def item_ids(self, split: Split) -> dict[str, list[str]]:
+        """Ids of all items of ``split`` by task, in order, without rendering them; tasks without it have none."""
+        return {
+            name: [item_id(name, dict(doc)) for doc in _split_docs(handle.task, split)]
+            for name, handle in self.tasks.items()
+        }
+
+    def items(self, split: Split, role: Role, only: Collection[str] | None = None) -> list[Item]:
         """All items of ``split`` over the tasks, in order; tasks without that split add none.
+
+        Args:
+            only: ids of the items to take, where not all are wanted: rendering thousands takes seconds.
 
         Raises:
             InputError: a document cannot be read or rendered; names task and position.
@@ -74,12 +84,15 @@ class Domain:
             for position, doc in enumerate(docs):
                 try:
                     plain = dict(doc)
+                    identity = item_id(handle.name, plain)
+                    if only is not None and identity not in only:
+                        continue
                     items.append(
                         Item(
-                            item_id=item_id(handle.name, plain),
+                            item_id=identity,
                             task=handle.name,
                             skill=str(plain.get("skill") or handle.skill or handle.name),
-                            cluster=str(plain.get("cluster") or item_id(handle.name, plain)),
+                            cluster=str(plain.get("cluster") or identity),
                             role=role,
                             doc=plain,
                             prompt=_text_prompt(handle.task, doc),

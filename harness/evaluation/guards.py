@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness.evaluation.domain import Domain, DomainTask, find_tasks, load_domain, task_handle
+from harness.evaluation.domain import Domain, DomainTask, Split, find_tasks, load_domain, task_handle
 from harness.evaluation.items import Item
 from harness.evaluation.local_rows import family_of
 from harness.exceptions import HarnessError, InputError
 from harness.storage import sha256_text
 
 SALT = "lm-eval-ratchet/guard/1"
+LOADER = "harness.evaluation.local_rows.load"
 Guards = str | Mapping[str, str | None]
 """A task, group or tag; or several, each with the file or folder of its rows (``None``: where lm-eval looks)."""
 
@@ -37,12 +38,26 @@ def load_guards(guards: Guards, include_paths: Sequence[Path]) -> Domain | None:
     tasks: dict[str, DomainTask] = {}
     paths = {guards: None} if isinstance(guards, str) and guards else guards or {}
     for name, path in dict(paths).items():
-        domain = local_domain(name, Path(path), include_paths) if path else load_domain(name, include_paths)
+        if path is None:
+            domain = load_domain(name, [*include_paths, *_shipped(name)])
+        else:
+            domain = local_domain(name, Path(path), include_paths)
         for task, handle in domain.tasks.items():
             if task in tasks:
                 raise InputError(f"guard: task '{task}' is in '{tasks[task].skill}' and in '{name}'; name it once")
             tasks[task] = replace(handle, skill=name)
     return Domain(", ".join(paths), tasks) if tasks else None
+
+
+def _shipped(name: str) -> list[Path]:
+    """Where lm-eval keeps a benchmark, which saves the seconds of indexing all of its tasks; empty where not known."""
+    folder = family_of(name).folder
+    if not folder:
+        return []
+    import lm_eval.tasks
+
+    path = Path(lm_eval.tasks.__file__).parent / folder
+    return [path] if path.is_dir() else []
 
 
 def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain:
@@ -56,7 +71,7 @@ def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain
     """
     import yaml
 
-    manager = find_tasks(name, include_paths)
+    manager = find_tasks(name, [*include_paths, *_shipped(name)])
     entries = {leaf: manager.task_index[leaf] for leaf in _leaves(manager.task_index, name)}
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.tasks import TaskManager
@@ -73,11 +88,8 @@ def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(f"guard '{name}': its task does not fit the rows in {path}: {reason}") from error
     for task in loaded.values():
-        task.config.dataset_kwargs = None  # where the rows lie is no part of what is asked
+        task.config.dataset_kwargs = task.config.custom_dataset = None  # where rows come from is no part of the task
     return Domain(name, {leaf: task_handle(leaf, loaded[leaf], entries[leaf].yaml_path) for leaf in entries})
-
-
-LOADER = "harness.evaluation.local_rows.load"
 
 
 def _leaves(index: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -132,23 +144,29 @@ def guard_items(domain: Domain, limit: int | None) -> tuple[list[Item], list[Ite
     Raises:
         InputError: a guard has neither test nor validation items.
     """
-    test, validation = domain.items("test", "guard"), domain.items("validation", "guard")
-    tested = {item.task for item in test}
-    guards: dict[str, list[Item]] = {handle.skill or domain.name: [] for handle in domain.tasks.values()}
-    for item in (*test, *(item for item in validation if item.task not in tested)):
-        guards[domain.tasks[item.task].skill or domain.name].append(item)
+    splits: tuple[Split, ...] = ("test", "validation")
+    ids: dict[Split, dict[str, list[str]]] = {split: domain.item_ids(split) for split in splits}
+    guards: dict[str, list[str]] = {}
+    asked: dict[Split, set[str]] = {split: set() for split in splits}
+    for task, handle in domain.tasks.items():
+        split = next((split for split in splits if ids[split][task]), splits[0])
+        own = list(dict.fromkeys(ids[split][task]))  # the same document twice is one item
+        guards.setdefault(handle.skill or domain.name, []).extend(own)
+        asked[split].update(own)
     notices = []
-    for name, items in guards.items():
-        if not items:
+    chosen: set[str] = set()
+    for name, every in guards.items():
+        if not every:
             raise InputError(f"guard '{name}' has neither test nor validation items")
-        if limit is not None and limit < len(items):
-            notices.append(f"guard {name}: {limit:,} of {len(items):,} items are asked (guard_limit)")
-            first = sorted(items, key=lambda item: sha256_text(f"{SALT}\0{item.item_id}"))[:limit]
-            chosen = {item.item_id for item in first}
-            guards[name] = [item for item in items if item.item_id in chosen]
+        if limit is not None and limit < len(every):
+            notices.append(f"guard {name}: {limit:,} of {len(every):,} items are asked (guard_limit)")
+            every = sorted(every, key=lambda item: sha256_text(f"{SALT}\0{item}"))[:limit]
+        chosen.update(every)
+    found = (item for split in splits for item in domain.items(split, "guard", chosen & asked[split]))
+    order = {name: place for place, name in enumerate(domain.tasks)}
+    items = sorted({item.item_id: item for item in found}.values(), key=lambda item: order[item.task])
     graded = {name for name, handle in domain.tasks.items() if handle.graded}
-    every = [item for items in guards.values() for item in items]
-    return [i for i in every if i.task not in graded], [i for i in every if i.task in graded], notices
+    return [i for i in items if i.task not in graded], [i for i in items if i.task in graded], notices
 
 
 def general_rows(domain: Domain) -> list[Item]:

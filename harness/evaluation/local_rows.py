@@ -36,22 +36,28 @@ class Family:
         origin: the data set of the hub that has it.
         columns: that a row must have.
         adapt: brings a row to the hub's form.
+        folder: where lm-eval keeps them, below its own tasks; only to find them sooner.
         subject: name of the column that says which task of a group a row belongs to; empty where all belong to each.
     """
 
     origin: str
     columns: tuple[str, ...]
     adapt: Callable[[Row], Row] = dict
+    folder: str = ""
     subject: str = ""
 
 
 def _arc(row: Row) -> Row:
-    question, choices = row["question"], row.get("choices")
+    question: Any = row["question"]
+    choices: Any = row.get("choices")
     if isinstance(question, Mapping):  # as AI2 first published them
         question, choices = question["stem"], question["choices"]
     if isinstance(choices, Sequence) and not isinstance(choices, str):
         choices = {name: [choice[name] for choice in choices] for name in ("text", "label")}
-    return {**row, "question": question, "choices": choices, "answerKey": str(row["answerKey"])}
+    answer = str(row["answerKey"])
+    if answer not in choices["label"] or len(choices["label"]) != len(choices["text"]):
+        raise ValueError(f"its choices have no '{answer}'")
+    return {**row, "question": question, "choices": choices, "answerKey": answer}
 
 
 def _hellaswag(row: Row) -> Row:
@@ -86,14 +92,15 @@ def _mmlu(row: Row) -> Row:
     return {**row, "question": str(row["question"]), "choices": [str(choice) for choice in choices], "answer": answer}
 
 
-_ARC = Family("allenai/ai2_arc", ("question", "answerKey"), _arc)
+_ARC = Family("allenai/ai2_arc", ("question", "answerKey"), _arc, "arc")
+_TRUTHFUL = "truthfulqa/truthful_qa"
 FAMILIES: Mapping[str, Family] = {
     "arc_easy": _ARC,
     "arc_challenge": _ARC,
-    "hellaswag": Family("Rowan/hellaswag", ("activity_label", "endings", "label"), _hellaswag),
-    "truthfulqa_mc1": Family("truthfulqa/truthful_qa", ("question", "mc1_targets"), _truthful("mc1_targets")),
-    "truthfulqa_mc2": Family("truthfulqa/truthful_qa", ("question", "mc2_targets"), _truthful("mc2_targets")),
-    "mmlu": Family("cais/mmlu", ("question", "answer"), _mmlu, "subject"),
+    "hellaswag": Family("Rowan/hellaswag", ("activity_label", "endings", "label"), _hellaswag, "hellaswag"),
+    "truthfulqa_mc1": Family(_TRUTHFUL, ("question", "mc1_targets"), _truthful("mc1_targets"), "truthfulqa"),
+    "truthfulqa_mc2": Family(_TRUTHFUL, ("question", "mc2_targets"), _truthful("mc2_targets"), "truthfulqa"),
+    "mmlu": Family("cais/mmlu", ("question", "answer"), _mmlu, "mmlu/default", "subject"),
 }
 _ANY = Family("its own data set", ())
 
