@@ -71,7 +71,10 @@ class Settings:
     Attributes:
         model: embedded model's name, a local folder or a Hugging Face id.
         domain: lm-eval name of the task, group or tag to improve on.
-        guard: the same of the general tasks that must not suffer; empty for none.
+        prompt: name of the domain's prompt, or task name to prompt name (``docs/prompts.md``).
+        guard: the same as ``domain`` of the general tasks that must not suffer, empty for none; or several by name,
+            each with the file or folder of its rows, or null for where lm-eval looks (``docs/general.md``).
+        guard_limit: most items of each guard, a random sample that is the same in every run; empty for all.
         recipe: name of a recipe in ``trainers/`` or the path of one.
         seed: of mining, training and row order.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``; empty chooses.
@@ -88,7 +91,9 @@ class Settings:
 
     model: str = "smollm2-135m-instruct"
     domain: str = "helpdesk"
-    guard: str = "general"
+    prompt: str | dict[str, str] = "default"
+    guard: str | dict[str, str | None] = "general"
+    guard_limit: int | None = 300
     recipe: str = "auto"
     seed: int = 0
     device: str = ""
@@ -106,7 +111,15 @@ class Settings:
         """Plain mapping for ``config.yaml``."""
         return dataclasses.asdict(self)
 
+    def identity(self) -> dict[str, Any]:
+        """What of it makes two runs different: not where things lie, nor what changes time alone."""
+        kept = {key: value for key, value in self.as_dict().items() if key not in _NOT_IDENTITY}
+        # The rows of guards are in it by their hashes.
+        return {**kept, "guard": self.guard if isinstance(self.guard, str) else list(self.guard)}
 
+
+# Device, recipe and classifiers are in it by what they resolve to; the cache changes how long answers take, not answers.
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
     "batch_size": (1, 4096),
@@ -135,12 +148,15 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
             include_path=[str(base / entry) for entry in settings.include_path],
             classifiers=_checked_classifiers(settings.classifiers, file, base),
         )
+        settings = _named(settings, base)
     settings = dataclasses.replace(settings, **{key: value for key, value in overrides.items() if value is not None})
+    settings = _named(settings, Path().absolute())
     for name, (low, high) in _RANGES.items():
         if not low <= getattr(settings, name) <= high:
             raise InputError(f"{name} is {getattr(settings, name)}; it must lie from {low:g} to {high:g}")
-    if settings.limit is not None and settings.limit < 1:
-        raise InputError(f"limit is {settings.limit}; it must be at least 1")
+    for name in ("limit", "guard_limit"):
+        if getattr(settings, name) is not None and getattr(settings, name) < 1:
+            raise InputError(f"{name} is {getattr(settings, name)}; it must be at least 1")
     return settings
 
 
@@ -171,6 +187,30 @@ def _checked_classifiers(given: ClassifierSettings, file: YamlFile, base: Path) 
         custom[name] = dataclasses.replace(category, json_schema=schema, function=function)
     model = given.hallucination_model
     return dataclasses.replace(given, custom=custom, hallucination_model=str(base / model) if model else "")
+def _named(settings: Settings, base: Path) -> Settings:
+    """``guard`` and ``prompt`` that name several things (``a,b=PATH``) as mappings, paths below ``base``."""
+    guard: Any = settings.guard
+    if isinstance(guard, str) and re.search("[,=]", guard):
+        guard = _pairs("guard", guard)
+    if isinstance(guard, dict):
+        guard = {name: str(base / path) if path else None for name, path in guard.items()}
+    prompt: Any = settings.prompt
+    if isinstance(prompt, str) and "=" in prompt:
+        prompt = _pairs("prompt", prompt)
+        if None in prompt.values():
+            raise InputError(f"prompt is '{settings.prompt}'; give one name, or TASK=NAME,TASK=NAME")
+    return dataclasses.replace(settings, guard=guard, prompt=prompt)
+
+
+def _pairs(field: str, text: str) -> dict[str, str | None]:
+    """``a,b=c`` as ``{"a": None, "b": "c"}``."""
+    pairs: dict[str, str | None] = {}
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if not name or name in pairs or ("=" in part and not value):
+            raise InputError(f"{field} is '{text}'; give names once each, as NAME or NAME=VALUE, separated by commas")
+        pairs[name] = value or None
+    return pairs
 
 
 def parse_duration(text: str) -> float:

@@ -1,4 +1,4 @@
-"""lm-eval's command line with the harness's model known to it.
+"""lm-eval's command line with the harness's model and metrics known to it.
 
 Released lm-eval (0.4.13) finds models in its own list alone, not in entry points, so that the bare ``lm_eval`` cannot
 know ``--model harness``. This is the same command, one import earlier::
@@ -17,10 +17,16 @@ MODEL = "harness.evaluation.lm_eval_model:HarnessLM"
 
 
 def register() -> None:
-    """Make ``harness`` a model name of lm-eval in this process; its code is imported when it is asked for."""
+    """Make ``harness`` a model name of lm-eval in this process, and our metrics known by theirs.
+
+    The model's code is imported when it is asked for.
+    """
     import lm_eval.models  # noqa: F401  # lm-eval lists its own models only while its registry is empty
     from lm_eval.api.registry import model_registry
 
+    from harness.metrics.lm_eval import register as register_metrics
+
+    register_metrics()
     if "harness" not in model_registry:
         model_registry.register("harness", target=MODEL)
 

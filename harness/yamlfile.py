@@ -92,6 +92,8 @@ class YamlFile:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     origin = typing.get_origin(hint)
     if origin is Literal:
         options = typing.get_args(hint)
@@ -109,8 +111,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, list):
             return [_convert(item, typing.get_args(hint)[0], where) for item in value]
     elif origin is dict:
-        if isinstance(value, Mapping):
-            return dict(value)
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            inner = typing.get_args(hint)[1]
+            return {key: _convert(item, inner, f"{where}, '{key}',") for key, item in value.items()}
     elif hint is type(None):
         if value is None:
             return None

@@ -52,10 +52,53 @@ def test_task_folders_are_taken_from_the_files_own_folder(tmp_path: Path) -> Non
     assert load_settings(path, {}).include_path == [str(tmp_path / "tasks"), "/elsewhere"]
 
 
+def test_guards_with_rows_are_read_with_their_paths_below_the_file(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "guard: {general: , arc_easy: rows/arc.jsonl, mmlu: /data/mmlu}\n"), {})
+    assert settings.guard == {"general": None, "arc_easy": str(tmp_path / "rows/arc.jsonl"), "mmlu": "/data/mmlu"}
+    settings = load_settings(write(tmp_path, "guard: general,arc_easy=arc.jsonl\n"), {})
+    assert settings.guard == {"general": None, "arc_easy": str(tmp_path / "arc.jsonl")}
+    settings = load_settings(None, {"guard": "hellaswag, arc_easy = arc.jsonl"})
+    assert settings.guard == {"hellaswag": None, "arc_easy": str(Path("arc.jsonl").absolute())}
+
+
+def test_prompts_are_one_name_or_one_a_task(tmp_path: Path) -> None:
+    assert Settings().prompt == "default"
+    assert load_settings(write(tmp_path, "prompt: terse\n"), {}).prompt == "terse"
+    assert load_settings(write(tmp_path, "prompt: {a: terse, b: steps}\n"), {}).prompt == {"a": "terse", "b": "steps"}
+    assert load_settings(None, {"prompt": "a=terse,b=steps"}).prompt == {"a": "terse", "b": "steps"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"guard": "a,a"}, "guard is 'a,a'; give names once each, as NAME or NAME=VALUE, separated by commas"),
+        ({"guard": "a=,b"}, "guard is 'a=,b'; give names once each"),
+        ({"guard": ",a"}, "guard is ',a'; give names once each"),
+        ({"prompt": "a=terse,b"}, "prompt is 'a=terse,b'; give one name, or TASK=NAME,TASK=NAME"),
+        ({"guard_limit": 0}, "guard_limit is 0; it must be at least 1"),
+    ],
+)
+def test_lists_of_names_that_are_malformed_are_refused(overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_settings(None, overrides)
+    assert str(caught.value).startswith(message)
+
+
+def test_where_things_lie_and_what_changes_time_alone_is_no_identity() -> None:
+    settings = Settings(guard={"arc_easy": "/a/arc.jsonl"}, prompt={"t": "terse"})
+    identity = settings.identity()
+    assert identity["guard"] == ["arc_easy"]
+    assert identity["prompt"] == {"t": "terse"}
+    assert not {"include_path", "stop_after", "device", "recipe", "cache"} & set(identity)
+    assert Settings().identity()["guard"] == "general"
+
+
 def test_settings_written_to_a_file_are_read_back(tmp_path: Path) -> None:
     import yaml
 
-    settings = Settings(seed=7, limit=5, include_path=["/a"])
+    settings = Settings(
+        seed=7, limit=5, include_path=["/a"], guard={"general": None, "mmlu": "/m"}, prompt={"t": "terse"}
+    )
     path = write(tmp_path, yaml.safe_dump(settings.as_dict(), sort_keys=False))
     assert load_settings(path, {}) == settings
 
@@ -72,6 +115,8 @@ def test_settings_written_to_a_file_are_read_back(tmp_path: Path) -> None:
         ("include_path: tasks\n", ":1: field 'include_path' is 'tasks'; expected list"),
         ("include_path: [1]\n", ":1: field 'include_path' is 1; expected str"),
         ("# c\nbatch_size: 0\n", ":2: field 'batch_size' is 0; it must lie from 1 to 4096"),
+        ("seed: 1\nguard: {a: [1]}\n", ":2: field 'guard' is {'a': [1]}; expected str | dict[str, str | None]"),
+        ("prompt: {a: null}\n", ":1: field 'prompt' is {'a': None}; expected str | dict[str, str]"),
         ("domain: 'open\n", ":2: not valid YAML: found unexpected end of stream"),
         ("- a\n", ":1: expected 'field: value' lines, found list"),
     ],

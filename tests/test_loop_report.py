@@ -41,6 +41,14 @@ ROUND = {
     "decision": str, "certified": (bool, None), "reason": str,
     "seconds": {"mine": float, "train": float, "evaluate": float, "other": float},
 }  # fmt: skip
+FIGURE = {"value": float, "stderr": (float, None)}
+METRIC = {
+    "items": str, "skill": str, "metric": str, "unit": str, "better": str, "n": int, "clusters": int, "method": str,
+    "before": (FIGURE, None), "before_fewshot": (FIGURE, None), "after": (FIGURE, None),
+}  # fmt: skip
+MATRIX = {"labels": [..., str], "counts": dict}
+CONFUSION = {"items": str, "skill": str, "before": (MATRIX, None), "before_fewshot": (MATRIX, None),
+             "after": (MATRIX, None)}  # fmt: skip
 SUMMARY = {
     "schema": int, "run": str, "status": str, "model": str, "domain": str, "rounds_asked": int, "rounds_done": int,
     "seconds": float, "baseline": {"dev": SCORE, "dev_fewshot": (SCORE, None)},
@@ -54,7 +62,7 @@ SUMMARY = {
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "tags": [..., {"tag": str, "before": SCORE, "after": SCORE}],
     "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
-    "rounds": [..., ROUND],
+    "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
 }  # fmt: skip
 
 

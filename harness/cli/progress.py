@@ -14,6 +14,7 @@ _WORDS = {
     "dev": "baseline: dev, zero-shot",
     "dev_fewshot": "baseline: dev, few-shot",
     "guard": "baseline: guard",
+    "guard_means": "baseline: guard, means",
     "mine": "mine",
     "curate": "diagnose and curate",
     "train": "train",
@@ -22,6 +23,7 @@ _WORDS = {
     "test_fewshot": "test: baseline, few-shot",
     "final test": "test: champion",
     "final guard": "guard: champion",
+    "final guard_means": "guard: champion, means",
 }
 
 

@@ -31,7 +31,9 @@ _PACKAGES = ("lm_eval", "torch", "transformers", "peft", "trl", "bitsandbytes", 
 def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
     """Settings from the file and the command line's options."""
     known = ("model", "domain", "guard", "recipe", "seed", "device", "fewshot", "batch_size", "limit", "stop_after")
-    return load_settings(config, {key: options.get(key) for key in (*known, "engine", "cache")})
+    return load_settings(
+        config, {key: options.get(key) for key in (*known, "engine", "cache", "prompt", "guard_limit")}
+    )
 
 
 def quiet_libraries() -> None:
@@ -112,6 +114,8 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
     from harness.errors.setup import load_taxonomy
     from harness.evaluation.domain import load_domain
+    from harness.evaluation.guards import load_guards
+    from harness.evaluation.prompts import with_prompt
     from harness.loop.lock import run_lock
     from harness.loop.prepare import prepare
     from harness.loop.run import open_run
@@ -119,15 +123,17 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
 
     recipe = load_recipe(settings.recipe)
     paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
-    domain = load_domain(settings.domain, paths)
-    guard = load_domain(settings.guard, paths) if settings.guard else None
+    domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
+    guard = load_guards(settings.guard, paths)
     taxonomy = load_taxonomy(settings.classifiers, domain.folders)
     with run_lock(run_dir):
         _check_disk(run_dir)
         recipe = _as_begun(run_dir, recipe)
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
-            prepared = prepare(domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit)
+            prepared = prepare(
+                domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit, settings.guard_limit
+            )
         run = open_run(
             run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener,
             taxonomy=taxonomy,

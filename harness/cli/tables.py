@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.metric_tables import print_metrics, print_prompts
 from harness.reporting.data import ReportData
 
 
@@ -47,6 +48,8 @@ def print_baseline(data: ReportData, page: Path, as_json: bool) -> None:
         table.add_row("guard", str(data.guard_before.score.n), _percent(data.guard_before.score.as_dict()), "-")
     console.print(table)
     _print_categories(console, data)
+    print_metrics(console, data)
+    print_prompts(console, data)
     console.print(Text(f"report: {page}"), soft_wrap=True)
 
 

@@ -20,6 +20,7 @@ from harness.evaluation.engine import (
     Scoring,
     ScoringRequest,
 )
+from harness.exceptions import InputError
 from harness.storage import canonical_json
 
 _Request = GenerationRequest | ScoringRequest
@@ -80,6 +81,18 @@ class CachedEngine:
     def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
         """Log-probabilities, in the order of ``requests``; what the inner engine raises comes out."""
         return self._answers(requests, Scoring, self.engine.loglikelihood, progress)
+
+    def loglikelihood_rolling(self, texts: Sequence[str], progress: Progress | None) -> list[float]:
+        """Log-probability of each whole text in nats, from the inner engine each time.
+
+        Raises:
+            InputError: the inner engine scores no texts.
+        """
+        rolling = getattr(self.engine, "loglikelihood_rolling", None)
+        if rolling is None:
+            raise InputError("this engine cannot score plain text; use auto, harness or hf")
+        found: list[float] = rolling(texts, progress)
+        return found
 
     def _answers(
         self,

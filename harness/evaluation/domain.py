@@ -6,9 +6,10 @@ Everything that decides a prompt or a score is lm-eval's own (``fewshot_context`
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +17,13 @@ from typing import Any, Literal
 import yaml
 
 from harness.evaluation.items import Item, Role, item_id
+from harness.evaluation.prompts import read_prompts
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
 from harness.storage import canonical_json, sha256_file, sha256_text
 
 Split = Literal["train", "validation", "test"]
+GRADED = frozenset({"truthfulqa_mc2"})
+"""Tasks whose score of an item is a share of probability, never 0 or 1."""
 ChatTemplate = Callable[..., str]
 """``chat_template(messages, add_generation_prompt=True) -> str``, as lm-eval calls it."""
 
@@ -35,6 +39,9 @@ class DomainTask:
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
             of the code beside its YAML.
         folder: where its YAML lies; ``None`` where lm-eval does not say.
+        skill: what its items count under where the document names no skill; empty for the task's name.
+        graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
+        prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
     """
 
     name: str
@@ -45,6 +52,9 @@ class DomainTask:
     config_hash: str
     task: Any = field(repr=False, compare=False)
     folder: Path | None = None
+    skill: str = ""
+    graded: bool = False
+    prompts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,18 @@ class Domain:
         """Folders of its tasks, each once; a ``utils.py`` in one may bring classifiers."""
         return list(dict.fromkeys(task.folder for task in self.tasks.values() if task.folder is not None))
 
-    def items(self, split: Split, role: Role) -> list[Item]:
+    def item_ids(self, split: Split) -> dict[str, list[str]]:
+        """Ids of all items of ``split`` by task, in order, without rendering them; tasks without it have none."""
+        return {
+            name: [item_id(name, dict(doc)) for doc in _split_docs(handle.task, split)]
+            for name, handle in self.tasks.items()
+        }
+
+    def items(self, split: Split, role: Role, only: Collection[str] | None = None) -> list[Item]:
         """All items of ``split`` over the tasks, in order; tasks without that split add none.
+
+        Args:
+            only: ids of the items to take, where not all are wanted: rendering thousands takes seconds.
 
         Raises:
             InputError: a document cannot be read or rendered; names task and position.
@@ -71,12 +91,15 @@ class Domain:
             for position, doc in enumerate(docs):
                 try:
                     plain = dict(doc)
+                    identity = item_id(handle.name, plain)
+                    if only is not None and identity not in only:
+                        continue
                     items.append(
                         Item(
-                            item_id=item_id(handle.name, plain),
+                            item_id=identity,
                             task=handle.name,
-                            skill=str(plain.get("skill") or handle.name),
-                            cluster=str(plain.get("cluster") or item_id(handle.name, plain)),
+                            skill=str(plain.get("skill") or handle.skill or handle.name),
+                            cluster=str(plain.get("cluster") or identity),
                             role=role,
                             doc=plain,
                             prompt=_text_prompt(handle.task, doc),
@@ -182,6 +205,26 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     Raises:
         InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read.
     """
+    manager = find_tasks(name, include_paths)
+    try:
+        loaded = manager.load(name)["tasks"]
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise InputError(f"domain '{name}': {_task_error(error)}") from error
+    if not loaded:
+        raise InputError(f"domain '{name}' holds no task")
+    return Domain(
+        name,
+        {
+            task_name: task_handle(task_name, task, getattr(manager.task_index.get(task_name), "yaml_path", None))
+            for task_name, task in loaded.items()
+        },
+    )
+
+
+def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
+    """lm-eval's ``TaskManager`` that knows ``name``; arguments and errors as for `load_domain`."""
     for path in include_paths:
         if not path.is_dir():
             raise InputError(f"{path}: no such folder of tasks")
@@ -193,29 +236,22 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     manager = TaskManager(include_path=paths, include_defaults=False)
     known = set(manager.all_tasks)
     if name not in known:
-        manager = TaskManager(include_path=paths, include_defaults=True)
+        manager = _every_task(tuple(paths))
         if name not in manager.all_tasks:
             raise InputError(f"unknown task or domain '{name}'.{did_you_mean(name, known) or ''} See 'harness tasks'.")
-    try:
-        loaded = manager.load(name)["tasks"]
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise InputError(f"domain '{name}': {_task_error(error)}") from error
-    if not loaded:
-        raise InputError(f"domain '{name}' holds no task")
-    folders = {task_name: _folder(manager.task_index.get(task_name)) for task_name in loaded}
-    return Domain(name, {task_name: _handle(task_name, task, folders[task_name]) for task_name, task in loaded.items()})
+    return manager
 
 
-def _folder(entry: Any) -> Path | None:
-    path = getattr(entry, "yaml_path", None)
-    return Path(path).parent if path else None
+@functools.cache  # seconds each; tasks of one's own, which may change, are looked for afresh before
+def _every_task(include_paths: tuple[str, ...]) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=list(include_paths), include_defaults=True)
 
 
-def _code_hash(folder: Path | None) -> str:
+def _code_hash(yaml_path: Path | None) -> str:
     """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
-    files = sorted(folder.glob("*.py")) if folder else []
+    files = sorted(Path(yaml_path).parent.glob("*.py")) if yaml_path else []
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
@@ -233,7 +269,15 @@ def _task_error(error: Exception) -> str:
     return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
 
 
-def _handle(name: str, task: Any, folder: Path | None) -> DomainTask:
+def task_handle(name: str, task: Any, yaml_path: Path | None) -> DomainTask:
+    """What the harness needs of a loaded lm-eval task.
+
+    Args:
+        yaml_path: where it is defined; the code and the prompts beside it belong to it.
+
+    Raises:
+        InputError: a kind of task that has no answer to learn from, or malformed prompts.
+    """
     output = task.OUTPUT_TYPE
     if output not in ("generate_until", "multiple_choice"):
         raise InputError(
@@ -257,9 +301,11 @@ def _handle(name: str, task: Any, folder: Path | None) -> DomainTask:
         metric=str(metrics[0]) if metrics else "exact_match",
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
-        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(folder))[:16],
+        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(yaml_path))[:16],
         task=task,
-        folder=folder,
+        folder=Path(yaml_path).parent if yaml_path else None,
+        graded=name in GRADED,
+        prompts=read_prompts(name, task.config.metadata, yaml_path),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
-from harness.evaluation.engine import Engine, GenerationRequest, Progress, ScoringRequest
+from harness.evaluation.engine import Engine, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
 from harness.evaluation.work import asked
 from harness.exceptions import HarnessError, InputError
@@ -140,13 +140,24 @@ def gold_logprobs(
     progress: Progress | None = None,
 ) -> list[float]:
     """Log-probability of each item's gold answer in nats: one teacher-forced pass, zero-shot."""
+    return [score.logprob for score in gold_scores(domain, items, engine, chat_template, progress)]
+
+
+def gold_scores(
+    domain: Domain,
+    items: Sequence[Item],
+    engine: Engine,
+    chat_template: ChatTemplate | None,
+    progress: Progress | None = None,
+) -> list[Scoring]:
+    """`gold_logprobs` with their token counts."""
     requests = [
         ScoringRequest(domain.context(item, chat_template), domain.answer(item, chat_template), group=item.task)
         for item in items
     ]
     scores = engine.loglikelihood(requests, progress)
     asked(sum(score.context_tokens + score.tokens for score in scores))
-    return [score.logprob for score in scores]
+    return scores
 
 
 def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, fewshot: int) -> list[ScoringRequest]:

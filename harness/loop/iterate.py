@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.loop.final import final_evaluation
 from harness.loop.ledger import Ledger
 from harness.loop.rounds import run_round
-from harness.loop.run import Run, baseline, final_evaluation
+from harness.loop.run import GUARDS, Run, baseline
 from harness.loop.state import LoopState
 from harness.storage import read_json
 from harness.training.contract import CANDIDATE, LEARNER
@@ -99,14 +100,15 @@ def expected_final(run: Run) -> float:
         return 0.0
     prepared = run.prepared
     arms = 2 if run.settings.fewshot else 1
-    asked, seconds = arms * len(prepared.dev) + len(prepared.guard), entries[0].data["seconds"]
-    if any(_kept(run.round_dir(0) / name) for name in ("dev", "dev_fewshot", "guard")):
+    guards = sum(len(getattr(prepared, name)) for name in GUARDS)
+    asked, seconds = arms * len(prepared.dev) + guards, entries[0].data["seconds"]
+    if any(_kept(run.round_dir(0) / name) for name in ("dev", "dev_fewshot", *GUARDS)):
         last = run.ledger.of_kind("round")[-1:]
         fresh = [entry for entry in last if entry.data["dev"] is not None]
         asked, seconds = (len(prepared.dev), fresh[0].data["seconds"]["evaluate"]) if fresh else (asked, seconds)
     per_item: float = seconds / asked
     tested = any(entry.data for entry in run.ledger.of_kind("final"))
-    return float(per_item) * (len(prepared.test) * (1 if tested else 1 + arms) + len(prepared.guard))
+    return float(per_item) * (len(prepared.test) * (1 if tested else 1 + arms) + guards)
 
 
 def _kept(folder: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from harness.curation.overlap import prompt_key, protected_keys
 from harness.evaluation.domain import ChatTemplate, Domain
 from harness.evaluation.engine import Engine
+from harness.evaluation.guards import general_rows, guard_items
 from harness.evaluation.items import Item
 from harness.evaluation.respond import too_long
 from harness.evaluation.roles import split_validation, subset
@@ -25,6 +26,7 @@ class Prepared:
         pool: train-pool items, without those that stand in dev, gate, test or guard too.
         dev, gate, test, guard: ``gate`` is only protected here, never asked.
         general: train items of the guard's tasks, for general rows.
+        guard_means: guard items whose score is a share and not right or wrong: carried as means, never tested.
         protected: prompt keys that no training row may repeat, of items left out of a trial run too.
         notices: what was left out and why, one line each.
     """
@@ -39,6 +41,7 @@ class Prepared:
     general: tuple[Item, ...]
     protected: Mapping[str, str]
     notices: tuple[str, ...] = ()
+    guard_means: tuple[Item, ...] = ()
 
     def domain_of(self, item: Item) -> Domain:
         """The domain that renders and scores ``item``."""
@@ -51,12 +54,12 @@ class Prepared:
     def describe(self) -> dict[str, Any]:
         """Counts and hashes for the manifest."""
         domains = [self.domain, *([self.guard_domain] if self.guard_domain else [])]
+        roles = ("pool", "dev", "gate", "test", "guard", "general", *(["guard_means"] if self.guard_means else []))
         return {
             "tasks": {name: task.config_hash for d in domains for name, task in d.tasks.items()},
-            "items": {role: len(getattr(self, role)) for role in ("pool", "dev", "gate", "test", "guard", "general")},
+            "items": {role: len(getattr(self, role)) for role in roles},
             "items_sha256": {
-                role: sha256_text("\n".join(item.item_id for item in getattr(self, role)))
-                for role in ("pool", "dev", "gate", "test", "guard", "general")
+                role: sha256_text("\n".join(item.item_id for item in getattr(self, role))) for role in roles
             },
             "notices": list(self.notices),
         }
@@ -69,8 +72,13 @@ def prepare(
     chat_template: ChatTemplate | None,
     fewshot: int,
     limit: int | None,
+    guard_limit: int | None = None,
 ) -> Prepared:
     """Deal out roles and leave out what must not or cannot be used, saying so.
+
+    Args:
+        limit: most items of dev, test and guard each.
+        guard_limit: most items of each guard that ``guard_domain`` holds.
 
     Raises:
         InputError: a split is missing or empty, ids repeat, or no item fits the model's context.
@@ -80,19 +88,19 @@ def prepare(
     dev, gate = split_validation(_split(domain, "validation", "dev", "to choose by"))
     test = _split(domain, "test", "test", "to judge by")
     guard: list[Item] = []
+    means: list[Item] = []
     general: list[Item] = []
     if guard_domain is not None:
-        guard = guard_domain.items("test", "guard") or guard_domain.items("validation", "guard")
-        if not guard:
-            raise InputError(f"guard '{guard_domain.name}' has neither test nor validation items")
-        general = _distinct(guard_domain.items("train", "train_pool"))
+        guard, means, left_out = guard_items(guard_domain, guard_limit)
+        notices += left_out
+        general = _distinct(general_rows(guard_domain))
     for name, items in (("dev", dev), ("test", test)):
         if not items:
             raise InputError(f"domain '{domain.name}': no {name} items; its validation split has too few clusters")
-    pool, dev, gate, test, guard = (_distinct(items) for items in (pool, dev, gate, test, guard))
+    pool, dev, gate, test, guard, means = (_distinct(items) for items in (pool, dev, gate, test, guard, means))
     # A trial run asks fewer items, but trains on none of the others either.
-    protected = protected_keys([*dev, *gate, *test, *guard])
-    dev, test, guard = (subset(items, limit) for items in (dev, test, guard))
+    protected = protected_keys([*dev, *gate, *test, *guard, *means])
+    dev, test, guard, means = (subset(items, limit) for items in (dev, test, guard, means))
     for name, items in (("train", pool), ("general", general)):
         hits = [item for item in items if prompt_key(item.prompt) in protected]
         if hits:
@@ -130,6 +138,7 @@ def prepare(
     pool = fitting("train", pool, domain, 0)
     if guard_domain is not None:
         guard = fitting("guard", guard, guard_domain, 0)
+        means = fitting("guard", means, guard_domain, 0)
         general = fitting("general", general, guard_domain, 0) if general else []
     return Prepared(
         domain,
@@ -142,6 +151,7 @@ def prepare(
         tuple(general),
         protected,
         tuple(notices),
+        tuple(means),
     )
 
 

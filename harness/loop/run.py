@@ -16,8 +16,6 @@ from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import respond
 from harness.exceptions import InputError
-from harness.gate.paired import pair
-from harness.gate.power import minimum_detectable_effect
 from harness.loop.early import Early
 from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
@@ -31,9 +29,10 @@ from harness.training.recipe import Recipe
 
 SCHEMA = 1
 BASELINE = "baseline"
+GUARDS = ("guard", "guard_means")
+"""Evaluations of the guards, and their items in `Prepared`: of those that are right or wrong, and of shares."""
 PARTIAL = "_partial"
 """Ends the name of an evaluation that was broken off, so that nothing takes it for a whole one."""
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
 
 
 def utc_now() -> str:
@@ -212,8 +211,7 @@ def open_run(
     taxonomy = taxonomy or load_taxonomy(settings.classifiers, prepared.domain.folders)
     identity = {
         "model": dict(workbench.identity),
-        # Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
-        "settings": {key: value for key, value in settings.as_dict().items() if key not in _NOT_IDENTITY},
+        "settings": settings.identity(),
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         **taxonomy.identity(),
@@ -256,8 +254,8 @@ def open_run(
     if not ledger.entries:
         ledger.append(
             "open",
-            {"run": run_dir.name, "model": settings.model, "domain": settings.domain, "guard": settings.guard,
-             "recipe": recipe.name, "seed": settings.seed},
+            {"run": run_dir.name, "model": settings.model, "domain": settings.domain,
+             "guard": settings.identity()["guard"], "recipe": recipe.name, "seed": settings.seed},
             now(),
         )  # fmt: skip
     for notice in prepared.notices:
@@ -279,12 +277,13 @@ def _difference(recorded: Any, present: Any, path: str = "") -> str:
 
 
 def baseline(run: Run) -> None:
-    """Score the base on dev (zero-shot and few-shot) and on the guard: round 0. Done phases are not done again."""
+    """Score the base on dev (zero-shot and few-shot) and on the guards: round 0. Done phases are not done again."""
     arms: list[tuple[str, Sequence[Item], int]] = [("dev", run.prepared.dev, 0)]
     if run.settings.fewshot:
         arms.append(("dev_fewshot", run.prepared.dev, run.settings.fewshot))
-    if run.prepared.guard:
-        arms.append(("guard", run.prepared.guard, 0))
+    for name in GUARDS:
+        if getattr(run.prepared, name):
+            arms.append((name, getattr(run.prepared, name), 0))
     folder = run.round_dir(0)
     results = {}
     for name, items, shots in arms:
@@ -307,94 +306,3 @@ def baseline(run: Run) -> None:
             },
             run.now(),
         )
-
-
-def final_evaluation(run: Run) -> None:
-    """Open test for baseline and champion and compare the guard; recorded once for each number of rounds done."""
-    state = run.state
-    if state.done in state.finals:
-        return
-    base, folder = run.round_dir(0), run.run_dir / "final" / f"{state.done:03d}"
-    if not any(entry.data["round"] == state.done for entry in run.ledger.of_kind("test_opened")):
-        run.ledger.append("test_opened", {"round": state.done, "champion": state.champion}, run.now())
-    test, guard, shots = run.prepared.test, run.prepared.guard, run.settings.fewshot
-    champion = run.adapter(state.champion)
-    jobs: list[tuple[Path, str, Sequence[Item], Path | None, int]] = [(base, "test", test, None, 0)]
-    if shots:
-        jobs.append((base, "test_fewshot", test, None, shots))
-    if champion is not None:
-        jobs.append((folder, "test", test, champion, 0))
-        if guard:
-            jobs.append((folder, "guard", guard, champion, 0))
-    seconds = 0.0
-    for where, name, items, adapter, fewshot in jobs:
-        run.listener.phase(state.done, run.rounds_asked, name if where == base else f"final {name}")
-
-        def body(
-            where: Path = where, name: str = name, items: Sequence[Item] = items, adapter: Path | None = adapter,
-            fewshot: int = fewshot,
-        ) -> dict[str, Any]:  # fmt: skip
-            return run.evaluate(name, items, adapter, where / name, fewshot)
-
-        key = run.key("final", name, fewshot, where.name, state.champion if adapter else 0)
-        seconds += run_phase(where, name, key, [name], body, run.clock)["seconds"]
-    compared = {}
-    for name, items in (("test", test), ("guard", guard)):
-        if items:
-            compared[name], redone = _before_and_after(run, name, items, base, folder if champion else base)
-            seconds += redone
-    before, after = compared["test"]
-    paired = pair(before.correctness(), after.correctness(), before.clusters())
-    run.ledger.append(
-        "final",
-        {
-            "round": state.done,
-            "champion": state.champion,
-            "openings": run.state.opened_test,
-            "test": {
-                "model": "champion",
-                "round": state.champion,
-                "before": before.score.as_dict(),
-                "before_fewshot": load_evaluation(base / "test_fewshot").score.as_dict() if shots else None,
-                "after": after.score.as_dict(),
-                "delta": paired.delta,
-                "ci95": list(paired.ci95),
-                "p": paired.midp,
-            },
-            "guard": _guard(*compared["guard"]) if guard else None,
-            "peak_memory_bytes": run.peak_memory(),
-            "seconds": seconds,
-        },
-        run.now(),
-    )
-
-
-def _before_and_after(
-    run: Run, name: str, items: Sequence[Item], base: Path, folder: Path
-) -> tuple[tuple[Evaluation, Evaluation], float]:
-    """Baseline and champion on the same items in the same environment, and the seconds of a repeated baseline.
-
-    Where memory has halved the batch or a library was replaced since the baseline, that is evaluated again.
-    """
-    before, after = load_evaluation(base / name), load_evaluation(folder / name)
-    if alike(before, after):
-        return (before, after), 0.0
-    run.listener.notice(f"{name}: the environment changed since the baseline, which is evaluated again")
-    again = f"{name}_before"
-    key = run.key("final again", name, folder.name, canonical_json(dict(after.details["environment"])))
-    result = run_phase(folder, again, key, [again], lambda: run.evaluate(name, items, None, folder / again), run.clock)
-    return (load_evaluation(folder / again), after), float(result["seconds"])
-
-
-def _guard(before: Evaluation, after: Evaluation) -> dict[str, Any]:
-    paired = pair(before.correctness(), after.correctness(), before.clusters())
-    # Where no item flipped, that one might have is the least that can be assumed.
-    discordant = max(1, paired.fixed + paired.broken) / paired.n
-    return {
-        "before": before.score.as_dict(),
-        "after": after.score.as_dict(),
-        "delta": paired.delta,
-        "ci95": list(paired.ci95),
-        "mde": minimum_detectable_effect(paired.n, discordant),
-        "p_worse": paired.midp_worse,
-    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.evaluated import Evaluation
+from harness.reporting.metrics import MetricRow
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class ReportData:
         test_before, test_before_fewshot, test_after: ``None`` until test was opened.
         guard_before, guard_after: the guard's evaluations, where there is a guard.
         baseline_categories: failing dev items of round 0 by ``"skill/category"``.
+        metrics: the figures of each skill on each set of items, before and after.
+        confusions: ``{"items", "skill", "before", "before_fewshot", "after"}`` of each classification skill, the last
+            three a `harness.metrics.labels.Confusion` as JSON, or ``None``.
+        prompts: what comparing prompts brought (`harness.loop.prompts`), where it was asked for.
         stopped: why the run ended, in words; empty while it goes on.
         ledger_head: hash of the last ledger entry.
     """
@@ -72,5 +77,8 @@ class ReportData:
     guard_before: Evaluation | None = None
     guard_after: Evaluation | None = None
     baseline_categories: Mapping[str, int] = field(default_factory=dict)
+    metrics: Sequence[MetricRow] = ()
+    confusions: Sequence[Mapping[str, Any]] = ()
+    prompts: Mapping[str, Any] | None = None
     stopped: str = ""
     ledger_head: str = ""

@@ -10,10 +10,13 @@ from typing import Any
 from harness.evaluated import Evaluation, load_evaluation
 from harness.exceptions import InputError
 from harness.loop.ledger import Ledger
-from harness.loop.run import champion_folder
+from harness.loop.perplexity import saved_perplexities
+from harness.loop.prompts import prompts_file
+from harness.loop.run import GUARDS, champion_folder
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.html import HtmlReporter
 from harness.reporting.markdown import MarkdownReporter
+from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.summary import build_summary
 from harness.storage import read_json, read_jsonl, write_json
 
@@ -30,6 +33,7 @@ class RunReader:
         self._run_dir = run_dir
         self._load_dev = load_dev
         self._evaluations: dict[Path, Evaluation] = {}
+        self._measured = Measured()
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
 
     def read(self, ledger: Ledger, rows: bool = True) -> ReportData:
@@ -56,13 +60,23 @@ class RunReader:
             return evaluation(folder) if folder.is_dir() else None
 
         baseline_dev = evaluation(base / "dev", self._load_dev)
-        champion_dev = evaluation(champion_folder(run_dir, champion), self._load_dev)
+        dev = champion_folder(run_dir, champion)
+        champion_dev = evaluation(dev, self._load_dev)
         finals = ledger.of_kind("final")
         final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
         tested = finals[-1].data["champion"] if finals else 0
         stop = ledger.entries[-1]
+        ended = (final if tested else base) if final else None
+        metrics, confusions = self._metrics(evaluation, dev if champion else None, final, final if tested else None)
+        prompts = read_json(prompts_file(run_dir)) if prompts_file(run_dir).is_file() else None
+        summary = build_summary(ledger, baseline_dev, champion_dev, champion)
         data = ReportData(
-            summary=build_summary(ledger, baseline_dev, champion_dev, champion),
+            summary={
+                **summary,
+                "metrics": [row.as_dict() for row in metrics],
+                "confusion": confusions,
+                "prompts": prompts,
+            },
             manifest=read_json(run_dir / "manifest.json"),
             rounds=[self._view(entry, rows) for entry in entries],
             baseline_dev=baseline_dev,
@@ -70,15 +84,44 @@ class RunReader:
             baseline_dev_fewshot=optional(base / "dev_fewshot"),
             test_before=optional(base / "test") if final else None,
             test_before_fewshot=optional(base / "test_fewshot") if final else None,
-            test_after=optional((final if tested else base) / "test") if final else None,
+            test_after=optional(ended / "test") if ended else None,
             guard_before=optional(base / "guard"),
-            guard_after=optional((final if tested else base) / "guard") if final else None,
+            guard_after=optional(ended / "guard") if ended else None,
             baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
             stopped=str(stop.data["reason"]) if stop.kind == "stop" else "",
             ledger_head=ledger.head,
+            metrics=metrics,
+            confusions=confusions,
+            prompts=prompts,
         )
         self._evaluations = used
         return data
+
+    def _metrics(
+        self, evaluation: Callable[..., Evaluation], dev: Path | None, final: Path | None, champion: Path | None
+    ) -> tuple[list[MetricRow], list[dict[str, Any]]]:
+        """Metrics and confusion matrices.
+
+        Args:
+            dev: the champion's dev evaluation; ``None`` where the champion is the untouched model.
+            final: the final evaluation, if it was made, and ``champion`` the same if it has one of a trained champion.
+        """
+        base = self._run_dir / "baseline"
+
+        def arm(folder: Path | None, *load: Callable[[Path], Evaluation]) -> tuple[Path, Evaluation] | None:
+            return (folder, evaluation(folder, *load)) if folder is not None and folder.is_dir() else None
+
+        def after(name: str) -> Path | None:
+            return champion / name if champion else None
+
+        sets = [("dev", (arm(base / "dev", self._load_dev), arm(base / "dev_fewshot"), arm(dev, self._load_dev)))]
+        if final:
+            sets.append(("test", (arm(base / "test"), arm(base / "test_fewshot"), arm(after("test")))))
+        sets += [(name, (arm(base / name), None, arm(after(name)))) for name in GUARDS]
+        golds, texts = (from_json(figures) for figures in saved_perplexities(base))
+        found = gather(self._measured.of, sets, golds, texts)
+        self._measured.forget_unused()
+        return found
 
     def _view(self, data: Mapping[str, Any], rows: bool) -> RoundView:
         folder = self._run_dir / "rounds" / f"{data['round']:03d}"

@@ -20,6 +20,8 @@ from harness.reporting.charts import PHASES, Outcome, ScorePoint, loss_chart, sc
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.escape import head, tail
 from harness.reporting.formatting import percent, score_interval
+from harness.reporting.metrics import Confused, MetricTable, confused, metric_tables
+from harness.reporting.prompting import PromptRow, prompt_rows, sentences
 from harness.reporting.words import Headline, compare, detectable, headline, status_line, unknowns
 
 WIDE, NARROW = 760, 320
@@ -125,6 +127,14 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Prompting:
+    """What comparing prompts brought: sentences, and each skill's prompts with their scores."""
+
+    sentences: tuple[str, ...]
+    rows: tuple[PromptRow, ...]
+
+
+@dataclass(frozen=True)
 class View:
     """All that a template shows; see the functions that make the parts."""
 
@@ -140,6 +150,9 @@ class View:
     categories: CategoryTable
     comparisons: tuple[Comparison, ...]
     tags: tuple[TagRow, ...]
+    prompts: Prompting | None
+    metrics: tuple[MetricTable, ...]
+    confused: tuple[Confused, ...]
     cases_of: str
     cases: tuple[CaseGroup, ...]
     trainings: tuple[Training, ...]
@@ -167,6 +180,9 @@ def build_view(data: ReportData) -> View:
         categories=_categories(data),
         comparisons=tuple(_comparisons(data)),
         tags=tuple(_tags(data)),
+        prompts=_prompting(data),
+        metrics=metric_tables(data.metrics),
+        confused=tuple(_confused(data)),
         cases_of=cases_of,
         cases=cases,
         trainings=tuple(_training(view) for view in data.rounds),
@@ -310,6 +326,19 @@ def _tags(data: ReportData) -> list[TagRow]:
             reached = after.by_tag()[tag].as_dict() if after and paired else None
             rows.append(TagRow(where, tag, score.as_dict(), reached, paired))
     return rows
+
+
+def _prompting(data: ReportData) -> Prompting | None:
+    if data.prompts is None:
+        return None
+    return Prompting(tuple(sentences(data.prompts)), tuple(prompt_rows(data.prompts)))
+
+
+def _confused(data: ReportData) -> list[Confused]:
+    """Of test where it is open, else of dev; the champion's, else the untouched model's."""
+    items = "test" if any(row["items"] == "test" for row in data.confusions) else "dev"
+    own = [row for row in data.confusions if row["items"] == items]
+    return confused(items, {row["skill"]: row["after"] or row["before"] for row in own})
 
 
 def _training(view: RoundView) -> Training:

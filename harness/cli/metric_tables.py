@@ -1,0 +1,58 @@
+"""Metrics and prompts in the terminal. Nothing shown here is model output."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.reporting.data import ReportData
+from harness.reporting.formatting import score_range
+from harness.reporting.metrics import metric_tables
+from harness.reporting.prompting import prompt_rows, sentences
+
+
+def print_metrics(console: Console, data: ReportData) -> None:
+    """One table for each set of items: value and standard error."""
+    for shown in metric_tables(data.metrics):
+        table = Table(title=f"metrics: {shown.title}, value ± standard error", title_justify="left")
+        for name in ("skill", "metric"):
+            table.add_column(name)
+        for name in (*("now" if arm == "before" and len(shown.arms) == 1 else arm for arm in shown.arms), "items"):
+            table.add_column(name, justify="right")
+        table.add_column("unit")
+        last = ""
+        for row in shown.rows:
+            if last and row.skill != last:
+                table.add_section()
+            skill, last = ("" if row.skill == last else row.skill), row.skill
+            table.add_row(skill, row.name, *(cell or "-" for cell in row.cells), str(row.n), row.unit)
+        console.print(table)
+
+
+def print_prompts(console: Console, data: ReportData) -> None:
+    """Each prompt's scores, and what to start from."""
+    if data.prompts is None:
+        return
+    table = Table(title="prompts on dev, % right and 95% interval", title_justify="left")
+    for name in ("skill", "prompt"):
+        table.add_column(name)
+    few = bool(data.prompts["fewshot"])
+    for name in ("items", "zero-shot", *(["few-shot"] if few else [])):
+        table.add_column(name, justify="right")
+    last = ""
+    for row in prompt_rows(data.prompts):
+        if last and row.skill != last:
+            table.add_section()
+        skill, last = ("" if row.skill == last else row.skill), row.skill
+        cells = [_score(row.zero_shot), *([_score(row.few_shot)] if few else [])]
+        table.add_row(skill, row.prompt + (", best" if row.chosen else ""), str(row.zero_shot["n"]), *cells)
+    console.print(table)
+    for sentence in sentences(data.prompts):
+        console.print(Text(sentence), soft_wrap=True)
+
+
+def _score(score: object) -> str:
+    if not isinstance(score, dict):
+        return "-"
+    return f"{100 * score['value']:.1f} ({score_range(score)})"

@@ -1,0 +1,105 @@
+"""The end of a run: test is opened, and the guards are asked again, for baseline and champion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.evaluated import Evaluation, load_evaluation
+from harness.evaluation.items import Item
+from harness.gate.paired import pair
+from harness.gate.power import minimum_detectable_effect
+from harness.loop.phases import run_phase
+from harness.loop.run import GUARDS, Run, alike
+from harness.storage import canonical_json
+
+
+def final_evaluation(run: Run) -> None:
+    """Open test for baseline and champion and compare the guard; recorded once for each number of rounds done."""
+    state = run.state
+    if state.done in state.finals:
+        return
+    base, folder = run.round_dir(0), run.run_dir / "final" / f"{state.done:03d}"
+    if not any(entry.data["round"] == state.done for entry in run.ledger.of_kind("test_opened")):
+        run.ledger.append("test_opened", {"round": state.done, "champion": state.champion}, run.now())
+    prepared, test, shots = run.prepared, run.prepared.test, run.settings.fewshot
+    champion = run.adapter(state.champion)
+    jobs: list[tuple[Path, str, Sequence[Item], Path | None, int]] = [(base, "test", test, None, 0)]
+    if shots:
+        jobs.append((base, "test_fewshot", test, None, shots))
+    if champion is not None:
+        jobs.append((folder, "test", test, champion, 0))
+        jobs += [(folder, name, getattr(prepared, name), champion, 0) for name in GUARDS if getattr(prepared, name)]
+    seconds = 0.0
+    for where, name, items, adapter, fewshot in jobs:
+        run.listener.phase(state.done, run.rounds_asked, name if where == base else f"final {name}")
+
+        def body(
+            where: Path = where, name: str = name, items: Sequence[Item] = items, adapter: Path | None = adapter,
+            fewshot: int = fewshot,
+        ) -> dict[str, Any]:  # fmt: skip
+            return run.evaluate(name, items, adapter, where / name, fewshot)
+
+        key = run.key("final", name, fewshot, where.name, state.champion if adapter else 0)
+        seconds += run_phase(where, name, key, [name], body, run.clock)["seconds"]
+    compared = {}
+    for name, items in (("test", test), *((name, getattr(prepared, name)) for name in GUARDS)):
+        if items:
+            compared[name], redone = _before_and_after(run, name, items, base, folder if champion else base)
+            seconds += redone
+    before, after = compared["test"]
+    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    run.ledger.append(
+        "final",
+        {
+            "round": state.done,
+            "champion": state.champion,
+            "openings": run.state.opened_test,
+            "test": {
+                "model": "champion",
+                "round": state.champion,
+                "before": before.score.as_dict(),
+                "before_fewshot": load_evaluation(base / "test_fewshot").score.as_dict() if shots else None,
+                "after": after.score.as_dict(),
+                "delta": paired.delta,
+                "ci95": list(paired.ci95),
+                "p": paired.midp,
+            },
+            "guard": _guard(*compared["guard"]) if "guard" in compared else None,
+            "peak_memory_bytes": run.peak_memory(),
+            "seconds": seconds,
+        },
+        run.now(),
+    )
+
+
+def _before_and_after(
+    run: Run, name: str, items: Sequence[Item], base: Path, folder: Path
+) -> tuple[tuple[Evaluation, Evaluation], float]:
+    """Baseline and champion on the same items in the same environment, and the seconds of a repeated baseline.
+
+    Where memory has halved the batch or a library was replaced since the baseline, that is evaluated again.
+    """
+    before, after = load_evaluation(base / name), load_evaluation(folder / name)
+    if alike(before, after):
+        return (before, after), 0.0
+    run.listener.notice(f"{name}: the environment changed since the baseline, which is evaluated again")
+    again = f"{name}_before"
+    key = run.key("final again", name, folder.name, canonical_json(dict(after.details["environment"])))
+    result = run_phase(folder, again, key, [again], lambda: run.evaluate(name, items, None, folder / again), run.clock)
+    return (load_evaluation(folder / again), after), float(result["seconds"])
+
+
+def _guard(before: Evaluation, after: Evaluation) -> dict[str, Any]:
+    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    # Where no item flipped, that one might have is the least that can be assumed.
+    discordant = max(1, paired.fixed + paired.broken) / paired.n
+    return {
+        "before": before.score.as_dict(),
+        "after": after.score.as_dict(),
+        "delta": paired.delta,
+        "ci95": list(paired.ci95),
+        "mde": minimum_detectable_effect(paired.n, discordant),
+        "p_worse": paired.midp_worse,
+    }

@@ -1,0 +1,179 @@
+"""Which metrics an evaluation has, by skill: chosen from what its documents declare, computed from saved answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from harness.evaluated import Evaluation
+from harness.evaluation.items import ItemResult
+from harness.metrics import structure, text
+from harness.metrics.labels import Confusion, confusion, macro, named_label
+from harness.metrics.overlap import bleu, chrf
+from harness.metrics.values import MetricValue, Unit, clustered_mean
+
+ALL = "all"
+"""Stands for the items of all skills together."""
+MAX_CHARACTERS = 20_000
+"""Of a response that are compared with the references: more than a token limit lets through."""
+
+
+def evaluation_metrics(evaluation: Evaluation) -> dict[str, list[MetricValue]]:
+    """The metrics of each skill, in alphabetical order, then of all items together. Pure: no model, no clock.
+
+    A skill has what the task itself reports (``exact_match``, ``acc``, ``acc_norm``; error categories apart), then,
+    where answers were generated, by what its documents declare under ``expects``:
+
+    - ``labels``: macro precision, recall and F1;
+    - ``format: json``: ``f1``, ``valid_json``, ``valid_schema`` (with ``keys``);
+    - ``tools``: ``valid_json``, ``tool_name_accuracy``, ``tool_call_accuracy``;
+    - anything else is free text: ``f1``, ``rougeL``, ``bleu``, ``chrf``;
+
+    and the length of its answers. All items together have what every skill reports, lengths and speed. A single
+    skill is not repeated as "all" but for its speed.
+    """
+    skills: dict[str, list[ItemResult]] = {}
+    for result in evaluation.results:
+        skills.setdefault(result.skill, []).append(result)
+    found = {skill: skill_metrics(skills[skill]) for skill in sorted(skills)}
+    if evaluation.results:
+        whole = [*reported(evaluation.results), *lengths(evaluation.results)] if len(skills) > 1 else []
+        found[ALL] = [*found.pop(ALL, []), *whole, *speed(evaluation)]
+    return {skill: values for skill, values in found.items() if values}
+
+
+def skill_metrics(results: Sequence[ItemResult]) -> list[MetricValue]:
+    """Metrics of one skill's ``results``, at least one; see `evaluation_metrics`."""
+    values = reported(results)
+    known = {value.name for value in values}
+    results = written(results)
+    if not results:
+        return values
+    declared = _declared(results)
+    if declared == "tools":
+        found = [
+            _mean("valid_json", results, lambda result: structure.valid_json(result.response)),
+            _mean("tool_name_accuracy", results, lambda r: structure.tool_name_accuracy(r.response, r.target)),
+            _mean("tool_call_accuracy", results, lambda r: structure.tool_call_accuracy(r.response, r.target)),
+        ]
+    elif declared == "labels":
+        gold, answered = _labels(results)
+        found = macro(gold, answered, _clusters(results))
+    elif declared == "json":
+        found = [_mean("f1", results, _f1), _mean("valid_json", results, lambda r: structure.valid_json(r.response))]
+        if all(_expects(result).get("keys") for result in results):
+            found.append(
+                _mean("valid_schema", results, lambda r: structure.valid_schema(r.response, _expects(r)["keys"]))
+            )
+    else:
+        overlapping = ([_head(r) for r in results], [references(r) for r in results], _clusters(results))
+        found = [
+            _mean("f1", results, _f1),
+            _mean("rougeL", results, lambda r: text.rouge_l(_head(r), references(r))),
+            bleu(*overlapping),
+            chrf(*overlapping),
+        ]
+    if "exact_match" not in known:
+        values.append(_mean("exact_match", results, lambda r: text.exact_match(r.response, references(r))))
+    return [*values, *(value for value in found if value.name not in known), *lengths(results)]
+
+
+def skill_confusion(results: Sequence[ItemResult]) -> Confusion | None:
+    """The confusion matrix of a classification skill; ``None`` for one whose documents list no labels."""
+    results = written(results)
+    if not results or _declared(results) != "labels":
+        return None
+    gold, answered = _labels(results)
+    return confusion(gold, answered, list(dict.fromkeys(label for r in results for label in _expects(r)["labels"])))
+
+
+def reported(results: Sequence[ItemResult]) -> list[MetricValue]:
+    """What the tasks themselves report on every one of ``results``, error categories (``err_...``) apart."""
+    names = [name for name in results[0].metrics if not name.startswith("err_")]
+    shared = [name for name in names if all(name in result.metrics for result in results)]
+    found = []
+    for name in shared:
+        values = [result.metrics[name] for result in results]
+        unit: Unit = "share" if all(0.0 <= value <= 1.0 for value in values) else "points"
+        found.append(clustered_mean(name, values, _clusters(results), unit))
+    return found
+
+
+def lengths(results: Sequence[ItemResult]) -> list[MetricValue]:
+    """Words and tokens of generated answers; the tokens include the end token."""
+    results = written(results)
+    if not results:
+        return []
+    clusters = _clusters(results)
+    found = [clustered_mean("answer_words", [len(r.response.split()) for r in results], clusters, "words", "neither")]
+    if all(result.new_tokens for result in results):  # not known of answers that were saved elsewhere
+        found.append(clustered_mean("answer_tokens", [r.new_tokens for r in results], clusters, "tokens", "neither"))
+    return found
+
+
+def speed(evaluation: Evaluation) -> list[MetricValue]:
+    """Seconds an item and generated tokens a second: one measurement of the whole batch, so without an error.
+
+    None where answers came from the cache or time was not taken.
+    """
+    n, seconds = len(evaluation.results), evaluation.seconds
+    if not n or seconds <= 0 or evaluation.details.get("cached"):
+        return []
+    groups = len(set(_clusters(evaluation.results)))
+    tokens = sum(result.new_tokens for result in evaluation.results)
+    found = [MetricValue("latency", seconds / n, None, n, groups, "none", "seconds", "lower")]
+    if tokens:
+        found.append(MetricValue("tokens_per_second", tokens / seconds, None, n, groups, "none", "tokens/s"))
+    return found
+
+
+def references(result: ItemResult) -> list[str]:
+    """The gold answer and the document's other ``accepted`` ones."""
+    accepted = result.doc.get("accepted") or []
+    return list(dict.fromkeys([result.target, *(str(form) for form in accepted)]))
+
+
+def written(results: Sequence[ItemResult]) -> list[ItemResult]:
+    """Those whose answer the model wrote: of multiple choice, which reports ``acc``, none has a token."""
+    return [result for result in results if result.new_tokens or "acc" not in result.metrics]
+
+
+def _declared(results: Sequence[ItemResult]) -> str:
+    """``tools``, ``labels``, ``json`` or ``text``: what every one of ``results`` declares, ``text`` failing that."""
+    for name, declares in _DECLARATIONS.items():
+        if all(declares(_expects(result)) for result in results):
+            return name
+    return "text"
+
+
+_DECLARATIONS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "tools": lambda expects: bool(expects.get("tools")),
+    "labels": lambda expects: bool(expects.get("labels")),
+    "json": lambda expects: expects.get("format") == "json",
+}
+
+
+def _expects(result: ItemResult) -> Mapping[str, Any]:
+    raw = result.doc.get("expects")
+    return raw if isinstance(raw, Mapping) else {}
+
+
+def _labels(results: Sequence[ItemResult]) -> tuple[list[str], list[str]]:
+    gold = [named_label(result.target, _expects(result)["labels"]) or result.target for result in results]
+    return gold, [named_label(result.response, _expects(result)["labels"]) for result in results]
+
+
+def _mean(name: str, results: Sequence[ItemResult], of: Callable[[ItemResult], float]) -> MetricValue:
+    return clustered_mean(name, [of(result) for result in results], _clusters(results))
+
+
+def _clusters(results: Sequence[ItemResult]) -> list[str]:
+    return [f"{result.task}\0{result.cluster}" for result in results]
+
+
+def _head(result: ItemResult) -> str:
+    return result.response[:MAX_CHARACTERS]
+
+
+def _f1(result: ItemResult) -> float:
+    return text.f1(_head(result), references(result))
