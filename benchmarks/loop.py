@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
     options.set_defaults(repeats=1)
     options.add_argument("--rounds", type=positive, default=2)
-    options.add_argument("--rows", type=positive, default=96, help="items mined and rows trained on a round")
+    options.add_argument("--rows", type=positive, default=224, help="items mined and rows trained on a round")
     options.add_argument("--batch", type=positive, default=64, help="batch of lm_eval run")
     options.add_argument("--micro", type=positive, default=4, help="rows that trl runs at a time")
     options.add_argument("--seed", type=int, default=0)

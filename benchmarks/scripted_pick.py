@@ -1,6 +1,6 @@
 """Pick training rows from what ``lm_eval run`` logged; `scripted_loop.sh` calls it once a round.
 
-    python benchmarks/scripted_pick.py --samples OUT --general general.jsonl --rows 96 --out rows.jsonl
+    python benchmarks/scripted_pick.py --samples OUT --general general.jsonl --rows 224 --out rows.jsonl
 
 Failing rows of the mined sample first, then rows that were right, and a share of general rows against forgetting: the
 mixture that such scripts use. Standard library only, so that it starts at once.
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--tasks", default="__mine", help="what the names of the mined tasks hold")
     options.add_argument("--general", type=Path, help="JSONL of general rows: prompt and completion")
     options.add_argument("--share", type=float, default=0.15, help="share of general rows")
-    options.add_argument("--rows", type=int, default=96)
+    options.add_argument("--rows", type=int, default=224)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, help="JSONL to write")
     options.add_argument("--accuracy", action="store_true", help="print the share of right samples and pick nothing")

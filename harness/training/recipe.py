@@ -78,8 +78,8 @@ class Data:
         targets: most cells that a round aims at.
     """
 
-    mine: int = 96
-    rows: int = 96
+    mine: int = 224
+    rows: int = 224
     first_rows: int = 224
     replay: float = 0.2
     general: float = 0.15
