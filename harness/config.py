@@ -51,6 +51,7 @@ class ClassifierSettings:
         also: classifiers that run on request (``toxic``, ``ungrammatical``) and shall run beside the others.
         disable: classifiers that do not run.
         custom: categories of one's own, by name.
+        trigger: categories that may trigger training although they are unproven (``docs/classifiers.md``, Floors).
         hallucination_model: folder of a model that `harness.errors.hallucination_model` has trained; empty for none.
     """
 
@@ -59,6 +60,7 @@ class ClassifierSettings:
     also: list[str] = dataclasses.field(default_factory=list)
     disable: list[str] = dataclasses.field(default_factory=list)
     custom: dict[str, CustomCategory] = dataclasses.field(default_factory=dict)
+    trigger: list[str] = dataclasses.field(default_factory=list)
     hallucination_model: str = ""
 
 

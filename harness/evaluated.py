@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,19 @@ class Evaluation:
 
     def by_skill(self) -> dict[str, Score]:
         """Score of each skill, in alphabetical order."""
-        skills: dict[str, list[ItemResult]] = {}
+        return self._by(lambda result: result.skill)
+
+    def by_tag(self) -> dict[str, Score]:
+        """Score of each ``tag`` that documents carry, in alphabetical order; items without one are in none."""
+        return self._by(lambda result: result.tag)
+
+    def _by(self, key: Callable[[ItemResult], str | None]) -> dict[str, Score]:
+        parts: dict[str, list[ItemResult]] = {}
         for result in self.results:
-            skills.setdefault(result.skill, []).append(result)
-        return {skill: score(skills[skill]) for skill in sorted(skills)}
+            name = key(result)
+            if name is not None:
+                parts.setdefault(name, []).append(result)
+        return {name: score(parts[name]) for name in sorted(parts)}
 
     def not_assessed(self) -> dict[str, int]:
         """Responses on which each category could not be judged, in alphabetical order; others are left out."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.config import ClassifierSettings, CustomCategory, load_settings
 from harness.errors import PRECEDENCE, ErrorLabel, classify, classify_response_metrics
 from harness.errors.custom import as_classifiers, custom_classifiers, domain_classifiers
-from harness.errors.registry import BUILTIN
+from harness.errors.registry import BUILTIN, ON_REQUEST
 from harness.errors.setup import load_taxonomy
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
@@ -312,12 +312,21 @@ def test_what_is_named_behind_wrong_answer_is_never_primary(tmp_path: Path) -> N
     assert "too_long" in {label.category for label in record.labels}
 
 
+def test_also_adds_classifiers_that_run_on_request(tmp_path: Path) -> None:
+    names = [each.name for each in load_taxonomy(config(tmp_path, "  also: [ungrammatical]\n")).classifiers]
+    assert "ungrammatical" in names
+    assert "toxic" not in names
+    asked = [each.name for each in load_taxonomy(config(tmp_path, "  only: [toxic]\n")).classifiers]
+    assert asked == ["toxic"]
+
+
 def test_only_and_disable_choose_classifiers(tmp_path: Path) -> None:
     own = "  custom: {ticket: {regex: INT}}\n"
     only = load_taxonomy(config(tmp_path, "  only: [empty, ticket]\n" + own))
     assert [each.name for each in only.classifiers] == ["empty", "ticket"]
     rest = load_taxonomy(config(tmp_path, "  disable: [empty, ticket]\n" + own))
-    assert [each.name for each in rest.classifiers][: len(BUILTIN) - 1] == [each for each in BUILTIN if each != "empty"]
+    default = [each for each in BUILTIN if each != "empty" and each not in ON_REQUEST]
+    assert [each.name for each in rest.classifiers][: len(default)] == default
     assert "ticket" not in {each.name for each in rest.classifiers}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from harness.errors import ErrorLabel, load_classifiers
 from harness.errors.builtin import toxic, ungrammatical
 from harness.errors.builtin.toxic import Toxic
 from harness.errors.builtin.ungrammatical import Ungrammatical
+from harness.errors.library import versioned
 from harness.errors.registry import ON_REQUEST
 
 
@@ -29,6 +31,12 @@ def _fresh() -> Iterator[None]:
 def test_they_run_by_name_only() -> None:
     assert not ON_REQUEST & {classifier.name for classifier in load_classifiers()}
     assert {classifier.name for classifier in load_classifiers(sorted(ON_REQUEST))} == {"toxic", "ungrammatical"}
+
+
+def test_the_version_of_the_library_is_a_part_of_the_classifiers() -> None:
+    (misspelled,) = load_classifiers(["misspelled"])
+    assert misspelled.version == f"1 (symspellpy {metadata.version('symspellpy')})"
+    assert versioned("2", "no-such-distribution-at-all") == "2 (no-such-distribution-at-all missing)"
 
 
 # ------------------------------------------------------------------ toxic

@@ -119,7 +119,7 @@ def _unknown_words(count: int) -> str:
     "response",
     [
         filled(" "), filled("a "), filled("teh "), filled("`"), filled("<"), filled("$a"), filled('"'), filled("{"),
-        filled("User:\n"), filled("<|im_end|>"), filled("### Input:\n"), filled("请"), filled("请 a "), 
+        filled("User:\n"), filled("<|im_end|>"), filled("### Input:\n"), filled("请"), filled("请 a "),
             filled("\ud800 a"),
         filled("a. "), filled("A B. "), filled("one two three four five six seven eight nine. "), filled("e.g. "),
         filled("1. "), filled("'a"), filled("-a"), _unknown_words(500_000),

@@ -139,6 +139,12 @@ class ItemResult:
         """What the document declares about a right answer."""
         return Expectation.from_doc(self.doc)
 
+    @property
+    def tag(self) -> str | None:
+        """The document's ``tag``, by which reports split results beside the skill."""
+        tag = self.doc.get("tag")
+        return None if tag is None else str(tag)
+
 
 @dataclass(frozen=True)
 class Score:

@@ -79,8 +79,8 @@ def run_round(run: Run) -> Entry:
     # Of an evaluation that was broken off the champion's answers to the same items are what compares.
     answers = load_evaluation(folder / f"dev{PARTIAL}") if futility else candidate
     met = champion.only(answers.correctness()) if answers else champion
-    before = failing_cells(met.results, met.errors)
-    after = failing_cells(answers.results, answers.errors) if answers else before
+    before = failing_cells(met.results, met.errors, run.may_trigger)
+    after = failing_cells(answers.results, answers.errors, run.may_trigger) if answers else before
     sizes = {skill: score.n for skill, score in met.by_skill().items()}
     # A cell of which no failing item was asked could not have shown an improvement: that is no trial of it.
     tried = [target.cell for target in targets if not futility or target.cell in before.values()] if answers else []
@@ -193,7 +193,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
     """Diagnose on dev counts, choose rows, check them against everything protected."""
     number, data = state.done + 1, run.recipe.data
     rows = data.first_rows if number == 1 else data.rows
-    counts = cell_counts(champion.results, champion.errors)
+    counts = cell_counts(champion.results, champion.errors, may_trigger=run.may_trigger)
     targets = diagnose(counts, state.trials, data.targets, dev_items=len(champion.results))
     general = [TrainRow(item.item_id, "general", item.prompt, item.target, "general") for item in run.prepared.general]
     seed = run.settings.seed * 10_007 + number
@@ -214,6 +214,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
             general_rows=general,
             broken_cells=state.broken,
             seed=seed,
+            may_trigger=run.may_trigger,
         )
     chosen = _with_earlier(run, state, curation)
     overlaps = find_overlaps(chosen, run.prepared.protected)

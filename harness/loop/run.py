@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.config import Settings
 from harness.diagnosis import cell_counts
+from harness.errors.proven import triggering
 from harness.errors.setup import Taxonomy, load_taxonomy
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
 from harness.evaluation.engine import ANSWERS_DEPEND_ON
@@ -50,6 +51,7 @@ class Run:
         clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
         versions: of the libraries that answers depend on; part of every evaluation's details.
         peak_memory: bytes that the process has held at most, 0 where that is not known.
+        may_trigger: error categories that may become targets; ``None`` for all.
     """
 
     run_dir: Path
@@ -65,6 +67,7 @@ class Run:
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory: Callable[[], int] = lambda: 0
+    may_trigger: frozenset[str] | None = None
     held: frozenset[int] | None = None
     """Rounds whose learner's state may still lie on disk, as `harness.loop.iterate.prune` left it."""
     _folded: tuple[Ledger, int, LoopState] | None = field(default=None, repr=False)
@@ -210,6 +213,7 @@ def open_run(
     import yaml
 
     taxonomy = taxonomy or load_taxonomy(settings.classifiers, prepared.domain.folders)
+    may_trigger = triggering(taxonomy.classifiers, override=settings.classifiers.trigger)
     identity = {
         "model": dict(workbench.identity),
         # Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
@@ -217,6 +221,7 @@ def open_run(
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         **taxonomy.identity(),
+        "may_trigger": sorted(may_trigger),
     }
     manifest = run_dir / "manifest.json"
     if manifest.exists():
@@ -253,6 +258,7 @@ def open_run(
     run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, taxonomy)
     versions = environment.get("versions", {})
     run.versions = {name: versions[name] for name in ANSWERS_DEPEND_ON if name in versions}
+    run.may_trigger = may_trigger
     if not ledger.entries:
         ledger.append(
             "open",

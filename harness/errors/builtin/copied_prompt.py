@@ -12,6 +12,7 @@ from harness.evaluation.items import ItemResult
 
 RUN = 8  # words in a row that count as copied
 RUN_OF_TARGET = 2  # words in a row that the target takes from the prompt
+TAKEN = 0.5  # share of the target's words that stand in such runs, from which it is the prompt put otherwise
 COPIED = 10  # copied words that the target does not take too, at least
 SHARE = 0.5  # of the response's words
 LONG = 40  # copied words that are too many, whatever their share
@@ -67,11 +68,14 @@ def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> 
 
 
 def _beyond_the_target(runs: list[Run], item: ItemResult) -> int:
-    """How many words of ``runs`` the target does not take from the prompt too, as a text put right does."""
+    """How many words of ``runs``; without those of a target that is made of the prompt itself, as a text put right."""
     if not runs:
         return 0
-    taken = shared_runs(item.target, item.prompt, RUN_OF_TARGET)
-    return (_counted(item.response, runs) - _counted(item.target, taken)).total()
+    copied = _counted(item.response, runs)
+    taken = _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
+    if taken.total() < TAKEN * count_words(item.target):
+        return copied.total()
+    return (copied - taken).total()
 
 
 def _counted(text: str, runs: list[Run]) -> Counter[str]:

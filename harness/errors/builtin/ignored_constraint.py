@@ -116,9 +116,11 @@ def _max_chars(text: str, value: Any) -> list[_Fault] | None:
 
 
 def _find(text: str, words: str) -> tuple[int, int] | None:
-    """Where ``words`` stand as whole words, in any case and with any spaces between them."""
-    pattern = r"\s+".join(re.escape(part) for part in words.split())
-    match = re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
+    """Where ``words`` stand as whole words, in any case and with any spaces between them; a mark stands anywhere."""
+    parts = words.split()
+    before = r"(?<!\w)" if parts[0][0].isalnum() else ""
+    after = r"(?!\w)" if parts[-1][-1].isalnum() else ""
+    match = re.search(before + r"\s+".join(re.escape(part) for part in parts) + after, text, re.IGNORECASE)
     return match.span() if match else None
 
 

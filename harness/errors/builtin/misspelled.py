@@ -18,6 +18,8 @@ from harness.evaluation.items import ItemResult
 HEAD = 20_000  # characters looked at
 MOST_LABELS = 10
 UNKNOWN = 200  # different unknown words after which the rest of a response is not looked at
+CORRECTED = 200  # different words of the target that may put one of the prompt right
+ALIKE = 0.75  # difflib's ratio of the two
 LIKELY = 0.6  # how sure it is that a word is misspelled: 1, this, or 0
 
 # The words found are weighed against what a response has by chance: a quarter of one, and one more in 100 words.
@@ -36,12 +38,8 @@ _PLAIN = re.compile(
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*+`|<[^<>\n]{1,200}>|https?://\S++|\$[^$\n]{1,200}\$", re.DOTALL)
 _CODE_MARKS = re.compile(r"[`<$]|://")
 _KEY = re.compile(r'"[^"\\\n]{0,100}"\s*+:')
-_SWAPPED = {
-    3: 1e9,
-    4: 1e7,
-    5: 1e7,
-    6: 5e6,
-}  # by length: how common a word must be that is this one with two letters swapped
+# By length: how common a word must be that is this one with two letters swapped; 1e6 for longer ones.
+_SWAPPED = {3: 1e9, 4: 1e7, 5: 1e7, 6: 5e6}
 _SENTENCE_BEGINS = re.compile(r"(?:\A|[.!?:\n\"\u201c(*-])[ \t]*+\Z")
 
 
@@ -109,12 +107,13 @@ class _Excused:
         given = (expected.context or "", expected.refusal_sentence or "", *expected.labels, *expected.keys)
         self._others = _words(" ".join(given)[:HEAD])
         self._prompt = _words(item.prompt[:HEAD])
+        self._target_alone = sorted(self._target - self._prompt)[:CORRECTED]
 
     def corrected(self, word: str) -> str | None:
         """A word of the target alone that ``word`` is misspelled from: where a text is to be put right, it stands."""
         if word not in self._prompt or word in self._target:
             return None
-        alike = get_close_matches(word, self._target - self._prompt, 1, 0.75)
+        alike = get_close_matches(word, self._target_alone, 1, ALIKE)
         return alike[0] if alike else None
 
     def __contains__(self, word: str) -> bool:
