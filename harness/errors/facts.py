@@ -371,13 +371,15 @@ class Source:
 
     def has_nearly(self, name: str) -> bool:
         """Whether a word of the source differs from ``name`` in one letter: a slip, rather than an invention."""
-        return len(name) >= 4 and any(abs(len(word) - len(name)) <= 1 and _one_edit(word, name) for word in self.words)
+        return len(name) >= 4 and any(one_edit(word, name) for word in self.words)
 
 
-def _one_edit(first: str, second: str) -> bool:
+def one_edit(first: str, second: str) -> bool:
     """Whether one letter changed, added, left out or two neighbours exchanged make one word the other."""
     if len(first) > len(second):
         first, second = second, first
+    if len(second) - len(first) > 1:
+        return False
     place = next((i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first))
     if len(first) < len(second):
         return first[place:] == second[place + 1 :]
