@@ -404,6 +404,21 @@ def test_a_negation_makes_the_difference_between_a_refusal_and_an_answer() -> No
     assert labels_of("needless_refusal", make_item("The policy does indeed say so.", **expects)) == []
 
 
+@pytest.mark.parametrize(
+    ("response", "given"),
+    [
+        ("The polciy does not say.", True), ("The policy doess nto sya.", True), ("Teh policy does not sai so", True),
+        ("The policy does now say.", False), ("The policy does say.", False), ("The police do not pay.", False),
+        ("They pay for it.", False),
+    ],
+)  # fmt: skip
+def test_a_short_refusal_with_typos_is_given_all_the_same(response: str, given: bool) -> None:
+    sentence = "The policy does not say."
+    for category, expects in (("missed_refusal", {"refusal": True}), ("unsupported_answer", {"answerable": False})):
+        item = make_item(response, target=sentence, refusal_sentence=sentence, **expects)
+        assert (labels_of(category, item) == []) is given
+
+
 def test_without_a_declared_sentence_the_target_is_the_refusal_that_is_due() -> None:
     assert labels_of("missed_refusal", make_item("Not our business!", target="Not our business.", refusal=True)) == []
 
