@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = ("evaluation", "choice", "training", "loop", "classifiers", "scripted_train", "scripted_pick")
+SCRIPTS = ("evaluation", "choice", "training", "loop", "classifiers", "text_quality", "scripted_train", "scripted_pick")
 MODULES = ("common", "subjects", *SCRIPTS)
 
 

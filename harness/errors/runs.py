@@ -52,15 +52,15 @@ def shared_runs(text: str, source: str, size: int) -> list[Run]:
     at = 0
     ours = [word for word, _, _ in words]
     while at + size <= len(ours):
-        place = places.get(tuple(ours[at : at + size]))
-        if place is None:
+        found = places.get(tuple(ours[at : at + size]))
+        if found is None:
             at += 1
             continue
         length = size
-        while at + length < len(ours) and place + length < len(plain) and ours[at + length] == plain[place + length]:
+        while at + length < len(ours) and found + length < len(plain) and ours[at + length] == plain[found + length]:
             length += 1
         last = at + length - 1
-        runs.append(Run(words[at][1], words[last][2], length, given[place][1], given[place + length - 1][2]))
+        runs.append(Run(words[at][1], words[last][2], length, given[found][1], given[found + length - 1][2]))
         at += length
     return runs
 
