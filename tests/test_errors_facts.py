@@ -61,6 +61,13 @@ def test_numbers_that_are_listed_are_not_added_up() -> None:
     ]  # fmt: skip
 
 
+def test_a_unit_written_to_a_number_is_none_of_it() -> None:
+    assert [fact.readings for fact in facts("10kg 2.7B 5th 1990s 3k")] == [
+        ("10",), ("2.7",), ("5",), ("1990",), ("3", "3000")
+    ]  # fmt: skip
+    assert [fact.kind for fact in facts("12B A4 v2")] == ["id"] * 3
+
+
 @given(st.integers(0, 10**9))
 def test_thousands_separators_never_change_a_number(number: int) -> None:
     assert set(number_readings(f"{number:,}")) == {str(number)}
@@ -86,7 +93,7 @@ def test_facts_lie_in_their_text_and_every_text_supports_its_own(text: str) -> N
         "until 5:30 pm, I think",
         "Henrik Maier", "henrik maier", "Ask Maier.", "Maier's desk in Basel", "Write to DESK@norrvale.com.",
         "See norrvale.com/returns", "www.norrvale.com", "serial FD9983", "FD 9983", "fd-9983",
-        "Policy 12-B", "policy-code-FD9983", "desk-FD-9983",
+        "Policy 12-B", "Basel[3] and Maier.[12]", "policy-serial-FD9983", "desk-FD-9983",
         '{"a": "Basel", "Key": "Mai', "the NFL",
         "The Germans have rules.", "Yes", "No.", "It is free.", "1. Basel\n2. Maier", "Dear customer, thank you.", "",
         "One day", "the first desk", "I don't know", "It's Basel, isn't it? Don't worry.",

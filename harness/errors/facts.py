@@ -22,7 +22,7 @@ _TOKEN = re.compile(rf"{_ADDRESS}|\w++(?:['\u2019.,:/\-]\w++)*+")
 _SITE = re.compile(r"(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|info|eu|uk|de|fr)(?:/|$)")
 _DIGITS = re.compile(r"(?<!\w)\w*\d\w*(?:['\u2019.,:/\-]\w++)*+")
 _DATE = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})|(\d{1,2})([-/.])(\d{1,2})\6(\d{4}|\d{2})")
-_QUANTITY = re.compile(r"(\d[\d.,'\u2019]*)([a-z\u00b5]{1,3})?")
+_QUANTITY = re.compile(r"(\d[\d.,'\u2019]*)([a-z\u00b5]{1,3})?|(\d+[.,]\d+)[KMB]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[,.'\u2019]\d{3})+")
 _PART = re.compile(r"[^\-/:]+")
 _WORD = re.compile(r"\w+")
@@ -160,7 +160,9 @@ def _opens_sentence(text: str, tokens: list[re.Match[str]], place: int) -> bool:
 
 
 def _is_list_number(text: str, start: int, end: int, opens: bool) -> bool:
-    """``1.``, ``2)`` and the like that number what follows."""
+    """``1.``, ``2)`` and the like that number what follows, and the ``[3]`` of a note."""
+    if text[start - 1 : start] == "[" and text[end : end + 1] == "]":
+        return end - start <= 2 and text[start - 2 : start - 1] not in {"", " ", ":"}  # as in a JSON list
     if end - start > 2 or text[end : end + 1] not in {".", ")", ":"}:
         return False
     return (opens or text[end] == ")") and text[end + 1 : end + 2] in {" ", "\t"} and text[start - 1 : start] != "("
@@ -207,7 +209,7 @@ def _quantity(part: str) -> tuple[str, ...] | None:
     match = _QUANTITY.fullmatch(part.translate(_HALVES))
     if match is None:
         return None
-    readings = number_readings(match.group(1).rstrip(".,'\u2019"))
+    readings = number_readings((match.group(1) or match.group(3)).rstrip(".,'\u2019"))
     if match.group(2) == "k":
         readings += tuple(f"{reading}000" for reading in readings if "." not in reading)
     return readings or None
