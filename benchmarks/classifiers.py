@@ -224,7 +224,8 @@ def glaive(folder: Path, limit: int | None) -> dict[str, tuple[list[Any], list[s
     for each, prose in pairs:
         if prose:
             said = replace(answered(each, prose, "stop"), item_id=f"{each.item_id}/prose")
-            allowed = consequences(said, due) | {"wrong_answer"}
+            # What the prose says of the call's result stands nowhere in the prompt, so it is made up.
+            allowed = consequences(said, due) | {"wrong_answer", "hallucinated"}
             cases.append(Case(said, "prose in place of the call", due, allowed, "malformed_call"))
     return {"glaive, injected": (cases, [])}
 

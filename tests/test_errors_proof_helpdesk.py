@@ -31,7 +31,7 @@ FLOORS: dict[str, tuple[float, float]] = {
     "missed_refusal": (0.95, 0.65),  # takes a short refusal with a typo for none, as does the next
     "unsupported_answer": (0.9, 0.4),
     "malformed_call": (0.95, 0.95),
-    "invalid_format": (0.98, 0.98),
+    "invalid_format": (0.92, 0.98),  # a code fence around JSON that is cut
     "ignored_constraint": (0.95, 0.95),
     "too_long": (0.98, 0.95),
     "truncated": (1.0, 1.0),

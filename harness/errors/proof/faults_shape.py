@@ -178,23 +178,33 @@ def _missing_comma(fields: dict[str, Any], text: str, rng: Random) -> str:
     return text.replace(", ", " ", 1) if ", " in text else text[:-1]
 
 
-JSON_FORMS = tuple(
-    Fault(f"JSON: {name}", "invalid_format", _json_fault(change))
-    for name, change in (
-        ("no closing brace", lambda fields, text, rng: text.rstrip()[:-1]),
-        ("no comma", _missing_comma),
-        ("trailing comma", lambda fields, text, rng: text.rstrip()[:-1] + ",}"),
-        ("single quotes", lambda fields, text, rng: str(fields).replace("None", "null")),
-        ("keys without quotes", _unquoted_keys),
-        ("missing key", _without_a_key),
-        ("key too many", _with_another_key),
-        ("renamed key", _renamed_key),
-        ("in a list", lambda fields, text, rng: f"[{text}]"),
-        ("in a code fence", lambda fields, text, rng: f"```json\n{text}\n```"),
-        ("text before it", lambda fields, text, rng: f"Here is the JSON object:\n{text}"),
-        ("text after it", lambda fields, text, rng: f"{text}\n{rng.choice(FILLERS)}"),
-        ("lines in its place", _as_lines),
-    )
+def _fenced_and_cut(item: Item, rng: Random, pool: Pool) -> Faulty | None:
+    """Out of form from its first character on, whatever the token limit took away at the end."""
+    if _object(item) is None:
+        return None
+    return Faulty(f"```json\n{item.target[: rng.randint(len(item.target) // 2, len(item.target) - 2)]}", "length")
+
+
+JSON_FORMS = (
+    *(
+        Fault(f"JSON: {name}", "invalid_format", _json_fault(change))
+        for name, change in (
+            ("no closing brace", lambda fields, text, rng: text.rstrip()[:-1]),
+            ("no comma", _missing_comma),
+            ("trailing comma", lambda fields, text, rng: text.rstrip()[:-1] + ",}"),
+            ("single quotes", lambda fields, text, rng: str(fields).replace("None", "null")),
+            ("keys without quotes", _unquoted_keys),
+            ("missing key", _without_a_key),
+            ("key too many", _with_another_key),
+            ("renamed key", _renamed_key),
+            ("in a list", lambda fields, text, rng: f"[{text}]"),
+            ("in a code fence", lambda fields, text, rng: f"```json\n{text}\n```"),
+            ("text before it", lambda fields, text, rng: f"Here is the JSON object:\n{text}"),
+            ("text after it", lambda fields, text, rng: f"{text}\n{rng.choice(FILLERS)}"),
+            ("lines in its place", _as_lines),
+        )
+    ),
+    Fault("JSON: in a code fence, and cut", "invalid_format", _fenced_and_cut, frozenset({"truncated"})),
 )
 
 
