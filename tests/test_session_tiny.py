@@ -166,9 +166,28 @@ def test_an_evaluation_that_fails_leaves_the_models_own_layers(
 
     with pytest.raises(RuntimeError, match="stop"):
         fail()
-    assert replaced > 14  # seven products in each of two layers, the head, and what they make needless
+    assert replaced == 3  # two decoder layers and the head
     assert not any("forward" in module.__dict__ for module in session.model.modules())
     assert same(base_weights(session), before)
+
+
+def test_without_memory_for_copies_the_model_is_asked_as_it_is(
+    session: ModelSession,
+    train: Round,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train(tmp_path)
+    expected = logits(session)
+
+    def full(*_: Any) -> Any:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    for name in ("fused", "product"):
+        monkeypatch.setattr(f"harness.models.session.{name}", full)
+    torch.testing.assert_close(logits(session), expected, rtol=1e-4, atol=1e-5)
+    assert "no memory for copies" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")

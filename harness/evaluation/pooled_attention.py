@@ -7,8 +7,8 @@ function gives each of them the keys it may see. Two kinds of pass exist:
   trunks or to the slots of rows that will be decoded;
 - `Decode`: one token for each row in a slot; a row sees its trunk, shared by reference, and its own slot.
 
-Trunk and slot are attended to separately and merged by their log-sum-exp (Milakov and Gimelshein 2018, "Online
-normalizer calculation for softmax"), so that a trunk's keys are read once for all of its rows.
+In a `Decode` the scores of trunk and slot stand side by side for the softmax, and the products with the trunk are made
+for all of its rows at once, so that its keys and values are read once.
 """
 
 from __future__ import annotations
@@ -234,17 +234,25 @@ class Decode:
     def __init__(self, slots: Slots, lengths: Sequence[int], trunks: Sequence[TrunkCache], device: Any) -> None:
         self.slots = slots
         self.rows = len(lengths)
-        self.longest = max(lengths) + 1
+        self._own = max(lengths) + 1
+        self._above = max(trunk.length for trunk in trunks)
         self._places = torch.arange(self.rows, device=device)
         self._lengths = torch.tensor(lengths, device=device)
-        self._starts = torch.tensor([trunk.length for trunk in trunks], device=device)
-        self._hidden = torch.arange(self.longest, device=device)[None] > self._lengths[:, None]  # (rows, longest)
+        # (rows, trunk and own tokens): positions within the row, and which of them are not its own
+        starts = torch.tensor([trunk.length for trunk in trunks], device=device)[:, None]
+        above, own = torch.arange(self._above, device=device)[None], torch.arange(self._own, device=device)[None]
+        self._hidden = torch.cat([above >= starts, own > self._lengths[:, None]], dim=1)
+        self._distance = (starts + self._lengths[:, None]) - torch.cat(
+            [above.expand(self.rows, -1), starts + own], dim=1
+        )
         places: dict[int, list[int]] = {}
         by_id = {id(trunk): trunk for trunk in trunks}
         for place, trunk in enumerate(trunks):
             places.setdefault(id(trunk), []).append(place)
         self._trunks = [
-            (by_id[name], torch.tensor(rows, device=device)) for name, rows in places.items() if by_id[name].length
+            (by_id[name], None if len(rows) == self.rows else torch.tensor(rows, device=device))
+            for name, rows in places.items()
+            if by_id[name].length
         ]
 
     def attend(
@@ -261,49 +269,35 @@ class Decode:
         keys, values = self.slots.layer(layer, key)
         keys[self._places, :, self._lengths] = key[0].transpose(0, 1)
         values[self._places, :, self._lengths] = value[0].transpose(0, 1)
-        kv_heads = key.shape[1]
-        q = query[0].transpose(0, 1).reshape(self.rows, kv_heads, -1, query.shape[3])  # (rows, key heads, group, size)
-        hidden = self._hidden
-        if window is not None:
-            hidden = hidden | (
-                self._lengths[:, None] - torch.arange(self.longest, device=hidden.device)[None] >= window
-            )
-        scores = (q @ keys[: self.rows, :, : self.longest].transpose(2, 3)).float() * scale
-        scores = scores.masked_fill(hidden[:, None, None], float("-inf"))
-        top = scores.amax(-1, keepdim=True)  # (rows, key heads, group, 1)
-        weights = (scores - top).exp()
-        total = weights.sum(-1, keepdim=True)
-        out = (weights.to(values.dtype) @ values[: self.rows, :, : self.longest]).float()
+        keys, values = keys[: self.rows, :, : self._own], values[: self.rows, :, : self._own]
+        heads = key.shape[1]
+        q = (
+            (query[0] * scale).transpose(0, 1).reshape(self.rows, heads, -1, query.shape[3])
+        )  # (rows, heads, group, size)
+        scores = q.new_empty(*q.shape[:3], self._above + self._own)
+        scores[..., self._above :] = q @ keys.transpose(2, 3)
         for trunk, rows in self._trunks:
-            whole = len(rows) == self.rows
-            mine = q if whole else q[rows]
+            mine = q if rows is None else q[rows]
             # (key heads, rows x group, size): one product reads the trunk once for all of its rows
-            flat = mine.transpose(0, 1).reshape(kv_heads, -1, mine.shape[3])
-            seen = (flat @ trunk.keys[layer].transpose(1, 2)).float() * scale
-            if window is not None:
-                at = (self._starts + self._lengths)[rows]  # positions of the new tokens
-                far = at[:, None] - torch.arange(trunk.length, device=at.device)[None] >= window
-                far = far[:, None].expand(-1, mine.shape[2], -1).reshape(-1, trunk.length)
-                seen = seen.masked_fill(far[None], float("-inf"))
-            peak = seen.amax(-1, keepdim=True)
-            if window is not None:
-                peak = peak.clamp(min=torch.finfo(torch.float32).min)
-            part = (seen - peak).exp()
-            answer = (part.to(trunk.values[layer].dtype) @ trunk.values[layer]).float()
-
-            def back(tensor: torch.Tensor, count: int = len(rows)) -> torch.Tensor:
-                return tensor.reshape(kv_heads, count, -1, tensor.shape[-1]).transpose(0, 1)
-
-            peak, part_total, answer = back(peak), back(part.sum(-1, keepdim=True)), back(answer)
-            own_top, own_total, own_out = (top, total, out) if whole else (top[rows], total[rows], out[rows])
-            high = torch.maximum(own_top, peak)
-            old, new = (own_top - high).exp(), (peak - high).exp()
-            merged = (own_out * old + answer * new, own_total * old + part_total * new)
-            if whole:
-                out, total = merged
+            flat = mine.transpose(0, 1).reshape(heads, -1, mine.shape[3])
+            seen = (flat @ trunk.keys[layer].transpose(1, 2)).view(heads, len(mine), -1, trunk.length).transpose(0, 1)
+            if rows is None:
+                scores[..., : trunk.length] = seen
             else:
-                out[rows], total[rows] = merged
-        return (out / total).reshape(1, self.rows, query.shape[1], value.shape[3]).to(query.dtype)
+                scores[rows, :, :, : trunk.length] = seen
+        hidden = self._hidden if window is None else self._hidden | (self._distance >= window)
+        scores.masked_fill_(hidden[:, None, None], float("-inf"))
+        weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
+        out = weights[..., self._above :] @ values
+        for trunk, rows in self._trunks:
+            mine = (weights if rows is None else weights[rows])[..., : trunk.length]
+            flat = mine.transpose(0, 1).reshape(heads, -1, trunk.length)
+            part = (flat @ trunk.values[layer]).view(heads, len(mine), -1, out.shape[3]).transpose(0, 1)
+            if rows is None:
+                out += part
+            else:
+                out[rows] += part
+        return out.reshape(1, self.rows, query.shape[1], value.shape[3]).to(query.dtype)
 
 
 _ACTIVE: ContextVar[Prefill | Decode | None] = ContextVar("harness_pooled_pass", default=None)

@@ -216,7 +216,10 @@ class PooledEngine:
     def _decode_all(
         self, rows: list[Row], requests: Sequence[GenerationRequest], finished: _Finished[Generation]
     ) -> None:
-        plan = list(self._plan(rows))
+        # Long answers first, so that short ones come and go beside them.
+        plan = sorted(
+            self._plan(rows), key=lambda trunk: -max(requests[row.index].max_new_tokens for row in trunk.rows)
+        )
         below = [(row, row.shareable + 1 - len(trunk.tokens)) for trunk in plan for row in trunk.rows]
         need = max((own + requests[row.index].max_new_tokens for row, own in below), default=1)
         count = max(1, min(len(rows), self.batch_size, _SLOT_TOKENS // need))
@@ -225,7 +228,7 @@ class PooledEngine:
         queue = self._queue(plan, count)
         live: list[_Live] = []
         while queue or live:
-            if queue and len(live) <= count // 2:
+            if queue and count - len(live) >= count // 4:
                 chosen = _admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
                 if chosen:
                     live += self._enter(chosen, caches, slots, len(live), requests)

@@ -44,6 +44,21 @@ def product(
     return lambda x: run(x, packed, bias, activation, [], "")
 
 
+def combined(
+    weight: torch.Tensor, bias: torch.Tensor | None, operation: str
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """``(x, other) -> x @ weight.T + bias`` and ``other`` added or multiplied, for inference, as `product`.
+
+    Args:
+        weight: (out, in), one that `packs`.
+        bias: (out,).
+        operation: ``add`` or ``mul``.
+    """
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), _ROWS)
+    run = torch.ops.mkldnn._linear_pointwise.binary
+    return lambda x, other: run(x, other, packed, bias, operation)
+
+
 def packs(weight: torch.Tensor) -> bool:
     """Whether products with ``weight`` are made by oneDNN."""
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and _works()
@@ -70,10 +85,20 @@ def _works() -> bool:
         weight, x = torch.arange(12.0).reshape(3, 4) / 7, torch.arange(20.0).reshape(1, 5, 4) / 5
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
         plain, swish = (torch.ops.mkldnn._linear_pointwise(x, packed, None, name, [], "") for name in ("none", "swish"))
+        other = torch.arange(15.0).reshape(1, 5, 3) / 3
+        plus, times = (
+            torch.ops.mkldnn._linear_pointwise.binary(x, other, packed, None, name) for name in ("add", "mul")
+        )
     except (AttributeError, RuntimeError, NotImplementedError, TypeError):
         return False
     expected = torch.nn.functional.linear(x, weight)
-    return torch.allclose(plain, expected) and torch.allclose(swish, torch.nn.functional.silu(expected))
+    answers = {
+        plain: expected,
+        swish: torch.nn.functional.silu(expected),
+        plus: expected + other,
+        times: expected * other,
+    }
+    return all(torch.allclose(answer, wanted) for answer, wanted in answers.items())
 
 
 def merged_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
@@ -81,7 +106,7 @@ def merged_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
     from transformers.pytorch_utils import Conv1D
 
     base = layer.get_base_layer()
-    if not _simple(layer) or type(base) not in (torch.nn.Linear, Conv1D):
+    if not simple_lora(layer) or type(base) not in (torch.nn.Linear, Conv1D):
         return None
 
     def merge() -> torch.Tensor:
@@ -114,7 +139,7 @@ def trained_product(module: Any, half: bool = False) -> Callable[..., torch.Tens
     if module is base:
         ahead, behind = product(forth, base.bias), product(back)
         return lambda x: _Frozen.apply(x, ahead, behind)  # type: ignore[no-untyped-call]
-    if type(module.lora_dropout["default"]) is not torch.nn.Identity or not _simple(module):
+    if type(module.lora_dropout["default"]) is not torch.nn.Identity or not simple_lora(module):
         return None
     a, b, scale = module.lora_A["default"].weight, module.lora_B["default"].weight, module.scaling["default"]
     if a.dtype != torch.float32:
@@ -159,8 +184,8 @@ class _Lora(torch.autograd.Function):
         return x, down.T @ flat, (own.T @ inner).mul_(ctx.scale), None, None, None
 
 
-def _simple(layer: Any) -> bool:
-    """Whether a LoRA layer is its base and one update ``default`` beside it, and no variant (DoRA and the like)."""
+def simple_lora(layer: Any) -> bool:
+    """Whether ``layer`` is a linear layer with one adapter ``default`` beside it and no variant (DoRA and the like)."""
     from peft.tuners.lora import Linear
 
     variants, biases = (getattr(layer, name, None) or {} for name in ("lora_variant", "lora_bias"))
@@ -168,6 +193,23 @@ def _simple(layer: Any) -> bool:
         type(layer) is Linear
         and list(layer.active_adapters) == ["default"]
         and not (variants or any(biases.values()) or layer.disable_adapters or layer.merged)
+    )
+
+
+def learns_beside(layer: Any) -> bool:
+    """Whether ``layer`` is a frozen float32 linear layer on a CPU with one float32 adapter, without dropout, beside it.
+
+    That is what functions with gradients written out need.
+    """
+    if not simple_lora(layer) or type(layer.lora_dropout["default"]) is not torch.nn.Identity:
+        return False
+    base = layer.get_base_layer()
+    adapter = layer.lora_A["default"].weight
+    return (
+        type(base) is torch.nn.Linear
+        and not base.weight.requires_grad
+        and packs(base.weight)
+        and bool(adapter.dtype == torch.float32)
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import EnvironmentFault, HarnessError, InputError, is_out_of_memory
+from harness.models.allocator import keep_freed_memory
 from harness.models.devices import DevicePolicy, choose_device, choose_policy, probe
 from harness.models.embedded import ensure_embedded, first_line, quiet_transformers
 from harness.models.reference import ModelReference
@@ -214,6 +215,8 @@ def _load_model(folder: Path, policy: DevicePolicy) -> Any:
         # from then on training gets wrong gradients without an error (its product for that layout has none).
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    if policy.device == "cpu":
+        keep_freed_memory()
     return model if options else model.to(policy.device)
 
 

@@ -6,6 +6,7 @@ the processor, so the thousandth swap gives the bits of the first.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,13 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.exceptions import EnvironmentFault, InputError
+from harness.exceptions import EnvironmentFault, InputError, is_out_of_memory
+from harness.models.block import fused, linears, same
 from harness.models.linear import Product, gates_by_silu, merged_weight, packs, product, replaced, trained_product
+from harness.models.trained_block import trained_block
 from harness.models.weights import check_adapter
 from harness.storage import atomic_directory, sha256_file, writing
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 FULL_WEIGHTS = "model.safetensors"
@@ -134,15 +139,23 @@ class ModelSession:
         """The model ready to be asked: eval mode, adapters merged where that is exact enough and faster.
 
         Merged weights are copies in the layout that the processor multiplies fastest (`harness.models.linear`); the
-        base is never written to, so the thousandth swap gives the bits of the first.
+        base is never written to, so the thousandth swap gives the bits of the first. Where the copies do not fit into
+        memory, the model is asked as it is.
         """
         import torch
 
         was_training = self.model.training
         self.model.eval()
         try:
-            with torch.no_grad():
-                forwards = self._forwards()
+            forwards: dict[Any, Callable[..., Any]] = {}
+            try:
+                with torch.no_grad():
+                    forwards = self._forwards()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._kept.clear()
+                logger.warning("no memory for copies of the weights: the evaluation takes longer")
             with replaced(forwards):
                 yield self.model if self.method != "sft" else self.base
         finally:
@@ -166,40 +179,67 @@ class ModelSession:
             if type(module) is torch.nn.Linear and module not in within and not module.weight.requires_grad
         }
         forwards: dict[Any, Callable[..., Any]] = {}
+        done: set[Any] = set()
+        for stack, block in self._blocks() if self.method == "lora" else ():
+            forward = trained_block(block, half)
+            if forward is not None and same(block, forward, stack.rotary_emb, 0.03 if half else 1e-3):
+                forwards[block] = forward
+                done |= set(linears(block) or ())
         for module in (*layers, *frozen):
+            if module in done:
+                continue
             forward = trained_product(module, half)
             if forward is not None:
                 forwards[module] = forward
         with replaced(forwards):
             yield self.model
 
+    def _blocks(self) -> list[tuple[Any, Any]]:
+        """Decoder layers of a kind that is known, each with the module that holds their rotary positions."""
+        return [
+            (stack, layer)
+            for stack in self.model.modules()
+            if hasattr(stack, "rotary_emb")
+            for layer in getattr(stack, "layers", ())
+            if linears(layer)
+        ]
+
     def _forwards(self) -> dict[Any, Callable[..., Any]]:
-        """Faster forward functions of the model's linear layers, for inference."""
+        """Faster forward functions of the model's decoder layers, where they are known, and of its linear layers."""
         import torch
 
         layers = [layer for _, layer in self._layers()] if self.method != "sft" else []
         within = {child for layer in layers for child in layer.modules()}
-        weights = {layer: merged_weight(layer) for layer in layers} if self._merges else {}
-        plain = {
+        merged = {layer: merged_weight(layer) for layer in layers} if self._merges else {}
+        replaceable = {layer for layer, weight in merged.items() if weight is not None}
+        replaceable |= {
             module
             for module in self.model.modules()
             if type(module) is torch.nn.Linear and module not in within and packs(module.weight)
         }
-        replaceable = plain | {layer for layer, weight in weights.items() if weight is not None}
+
+        def weights(module: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+            merge = merged.get(module)
+            return (merge(), module.get_base_layer().bias) if merge is not None else (module.weight, module.bias)
+
+        forwards: dict[Any, Callable[..., Any]] = {}
+        for stack, block in self._blocks():
+            parts = set(linears(block) or ())
+            if parts <= replaceable:
+                forward = fused(block, weights)
+                if same(block, forward, stack.rotary_emb):
+                    forwards[block] = forward
+                    replaceable -= parts
         gated = {
             module.gate_proj: module.act_fn
             for module in self.model.modules()
             if getattr(module, "gate_proj", None) in replaceable and gates_by_silu(module)
         }
-        forwards: dict[Any, Callable[..., Any]] = dict.fromkeys(gated.values(), _same)
+        forwards.update(dict.fromkeys(gated.values(), _same))
         for module in replaceable:
             activation = "swish" if module in gated else "none"
-            weight = weights.get(module)
-            if weight is not None:
-                base: Any = module
-                forwards[module] = product(weight(), base.get_base_layer().bias, activation)
-            elif self.method == "sft":
-                forwards[module] = product(module.weight, module.bias, activation)
+            if module in merged or self.method == "sft":
+                forwards[module] = product(*weights(module), activation)
             else:
                 if (module, activation) not in self._kept:
                     self._kept[module, activation] = product(module.weight, module.bias, activation)
