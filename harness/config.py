@@ -7,12 +7,61 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from harness.exceptions import InputError
-from harness.yamlfile import read_yaml
+from harness.exceptions import InputError, at
+from harness.yamlfile import YamlFile, read_yaml
 
 CONFIG_NAME = "harness.yaml"
+
+
+@dataclass(frozen=True)
+class CustomCategory:
+    """An error category of one's own: exactly one of ``regex``, ``json_schema`` and ``function``.
+
+    Attributes:
+        regex: pattern that is searched in the response.
+        where: part of the response in which it is searched.
+        when: whether the pattern's presence or its absence is the error.
+        json_schema: file of a JSON schema, or the schema, that the JSON in the response must meet.
+        function: ``module:name`` or ``file.py:name`` of a Python function of one ``ItemResult``.
+        confidence: of its labels, 0 to 1; below .5 it is recorded but never primary.
+        reason: one line for the report, in place of the one that is made up.
+        skills: the skills that it looks at; empty for all.
+    """
+
+    regex: str | None = None
+    where: Literal["response", "first_line", "last_line"] = "response"
+    when: Literal["present", "absent"] = "present"
+    json_schema: str | dict[str, Any] | None = None
+    function: str | None = None
+    confidence: float = 1.0
+    reason: str = ""
+    skills: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """Which error classifiers run, and which category counts first.
+
+    Attributes:
+        precedence: categories that come first, in this order; all others follow in the default order. What stands
+            behind ``wrong_answer`` is never primary.
+        only: the classifiers to run, by name; empty for all that there are, but for those that run on request.
+        also: classifiers that run on request (``toxic``, ``ungrammatical``) and shall run beside the others.
+        disable: classifiers that do not run.
+        custom: categories of one's own, by name.
+        trigger: categories that may trigger training although they are unproven (``docs/classifiers.md``, Floors).
+        hallucination_model: folder of a model that `harness.errors.hallucination_model` has trained; empty for none.
+    """
+
+    precedence: list[str] = dataclasses.field(default_factory=list)
+    only: list[str] = dataclasses.field(default_factory=list)
+    also: list[str] = dataclasses.field(default_factory=list)
+    disable: list[str] = dataclasses.field(default_factory=list)
+    custom: dict[str, CustomCategory] = dataclasses.field(default_factory=dict)
+    trigger: list[str] = dataclasses.field(default_factory=list)
+    hallucination_model: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +86,7 @@ class Settings:
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
         cache: whether answers are kept on disk and reused; a run may go on with it or without.
+        classifiers: which error classifiers run, and categories of one's own (``docs/classifiers.md``).
     """
 
     model: str = "smollm2-135m-instruct"
@@ -55,6 +105,7 @@ class Settings:
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)
     cache: bool = True
+    classifiers: ClassifierSettings = dataclasses.field(default_factory=ClassifierSettings)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain mapping for ``config.yaml``."""
@@ -67,8 +118,8 @@ class Settings:
         return {**kept, "guard": self.guard if isinstance(self.guard, str) else list(self.guard)}
 
 
-# Device and recipe are in it by what they resolve to; the cache changes how long answers take, not answers.
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache"}
+# Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
     "batch_size": (1, 4096),
@@ -80,7 +131,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Read ``harness.yaml`` (``path``, else the one in the current folder, else none) and apply ``overrides``.
 
-    Relative ``include_path`` entries are taken from the file's own folder.
+    Relative paths (``include_path``, and those of ``classifiers``) are taken from the file's own folder.
 
     Raises:
         InputError: the file is missing, malformed or has an unknown field; an option is out of range.
@@ -89,9 +140,14 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
         path = Path(CONFIG_NAME)
     settings = Settings()
     if path is not None:
-        settings = read_yaml(path).build(Settings, ranges=_RANGES)
+        file = read_yaml(path)
+        settings = file.build(Settings, ranges=_RANGES)
         base = path.resolve().parent
-        settings = dataclasses.replace(settings, include_path=[str(base / entry) for entry in settings.include_path])
+        settings = dataclasses.replace(
+            settings,
+            include_path=[str(base / entry) for entry in settings.include_path],
+            classifiers=_checked_classifiers(settings.classifiers, file, base),
+        )
         settings = _named(settings, base)
     settings = dataclasses.replace(settings, **{key: value for key, value in overrides.items() if value is not None})
     settings = _named(settings, Path().absolute())
@@ -128,6 +184,35 @@ def _pairs(field: str, text: str) -> dict[str, str | None]:
             raise InputError(f"{field} is '{text}'; give names once each, as NAME or NAME=VALUE, separated by commas")
         pairs[name] = value or None
     return pairs
+
+
+def _checked_classifiers(given: ClassifierSettings, file: YamlFile, base: Path) -> ClassifierSettings:
+    """``given`` with its paths taken from ``base``.
+
+    Raises:
+        InputError: a category of one's own has a name that is none, or not exactly one rule; names file and line.
+    """
+    custom = {}
+    for name, category in given.custom.items():
+        key = f"classifiers.custom.{name}"
+        place = f"{at(file.path, file.line(key))}: '{key}'"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise InputError(f"{place}: a category is named in lower-case letters, digits and '_'")
+        rules = [rule for rule in ("regex", "json_schema", "function") if getattr(category, rule) is not None]
+        if len(rules) != 1:
+            raise InputError(
+                f"{place}: give one of regex, json_schema and function, not {' and '.join(rules) or 'none'}"
+            )
+        if not 0.0 <= category.confidence <= 1.0:
+            raise InputError(f"{place}: confidence is {category.confidence:g}; it must lie from 0 to 1")
+        schema, function = category.json_schema, category.function
+        if isinstance(schema, str):
+            schema = str(base / schema)
+        if function is not None and function.rpartition(":")[0].endswith(".py"):
+            function = str(base / function)
+        custom[name] = dataclasses.replace(category, json_schema=schema, function=function)
+    model = given.hallucination_model
+    return dataclasses.replace(given, custom=custom, hallucination_model=str(base / model) if model else "")
 
 
 def parse_duration(text: str) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors.contract import ErrorRecord
+from harness.errors.proven import target_category
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
 
@@ -81,8 +82,15 @@ class Target:
     reason: str
 
 
-def failing_cells(items: Sequence[ItemResult], records: Sequence[ErrorRecord]) -> dict[str, Cell]:
-    """Item id to the cell that the item fails in, by its primary category; right items (``correct`` 1) are left out.
+def failing_cells(
+    items: Sequence[ItemResult], records: Sequence[ErrorRecord], may_trigger: Collection[str] | None = None
+) -> dict[str, Cell]:
+    """Item id to the cell that the item fails in; right items (``correct`` 1) are left out.
+
+    Args:
+        may_trigger: categories that may be targets. An item whose primary category is not among them fails in the
+            cell of its next label that is, of ``wrong_answer`` in the end (`target_category`): unproven categories
+            are shown, and cost nothing and win no rows. ``None`` takes every item by its primary category.
 
     Raises:
         InputError: a wrong item has no error record.
@@ -97,7 +105,7 @@ def failing_cells(items: Sequence[ItemResult], records: Sequence[ErrorRecord]) -
         if record is None:
             missing.append(item.item_id)
         else:
-            cells[item.item_id] = Cell(item.skill, record.primary or UNCLASSIFIED)
+            cells[item.item_id] = Cell(item.skill, target_category(record, may_trigger) or UNCLASSIFIED)
     if missing:
         raise InputError(
             f"diagnosis: {len(missing)} wrong items have no error record, e.g. {min(missing)}; classify them again"
@@ -106,7 +114,10 @@ def failing_cells(items: Sequence[ItemResult], records: Sequence[ErrorRecord]) -
 
 
 def cell_counts(
-    items: Sequence[ItemResult], records: Sequence[ErrorRecord], keep: Iterable[Cell] = ()
+    items: Sequence[ItemResult],
+    records: Sequence[ErrorRecord],
+    keep: Iterable[Cell] = (),
+    may_trigger: Collection[str] | None = None,
 ) -> list[CellCount]:
     """Count the failing items of each cell, by primary category.
 
@@ -114,6 +125,7 @@ def cell_counts(
         items: scored responses, each item once.
         records: their error records; those of other items are passed over.
         keep: cells to list even when nothing fails in them (any more).
+        may_trigger: see `failing_cells`; give it for targets, leave it out for what is shown.
 
     Returns:
         The cells with a failing item and the cells to keep, in the order of skill and category.
@@ -122,7 +134,7 @@ def cell_counts(
         InputError: a wrong item has no error record.
     """
     sizes = Counter(item.skill for item in items)
-    failing = Counter(failing_cells(items, records).values())
+    failing = Counter(failing_cells(items, records, may_trigger).values())
     return [CellCount(cell, failing[cell], sizes[cell.skill]) for cell in sorted({*failing, *keep})]
 
 

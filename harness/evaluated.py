@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,23 @@ class Evaluation:
 
     def by_skill(self) -> dict[str, Score]:
         """Score of each skill, in alphabetical order."""
-        skills: dict[str, list[ItemResult]] = {}
+        return self._by(lambda result: result.skill)
+
+    def by_tag(self) -> dict[str, Score]:
+        """Score of each ``tag`` that documents carry, in alphabetical order; items without one are in none."""
+        return self._by(lambda result: result.tag)
+
+    def _by(self, key: Callable[[ItemResult], str | None]) -> dict[str, Score]:
+        parts: dict[str, list[ItemResult]] = {}
         for result in self.results:
-            skills.setdefault(result.skill, []).append(result)
-        return {skill: score(skills[skill]) for skill in sorted(skills)}
+            name = key(result)
+            if name is not None:
+                parts.setdefault(name, []).append(result)
+        return {name: score(parts[name]) for name in sorted(parts)}
+
+    def not_assessed(self) -> dict[str, int]:
+        """Responses on which each category could not be judged, in alphabetical order; others are left out."""
+        return dict(sorted(Counter(name for record in self.errors for name in record.not_assessed).items()))
 
     def only(self, item_ids: Collection[str]) -> Evaluation:
         """The same answers on some of the items."""
@@ -142,6 +156,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "score": evaluation.score.as_dict(),
             "skills": {skill: value.as_dict() for skill, value in evaluation.by_skill().items()},
             "categories": dict(sorted(counts.items())),
+            "not_assessed": evaluation.not_assessed(),
             "seconds": evaluation.seconds,
             "details": dict(evaluation.details),
         },

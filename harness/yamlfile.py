@@ -71,8 +71,16 @@ class YamlFile:
             if key not in names:
                 raise InputError(f"{place}: unknown field '{dotted}'.{did_you_mean(str(key), names)}")
             hint = hints[key]
+            inner = typing.get_args(hint)[-1] if typing.get_origin(hint) is dict else None
             if dataclasses.is_dataclass(hint):
                 arguments[key] = self._build(hint, {} if value is None else value, dotted, ranges, {})
+            elif dataclasses.is_dataclass(inner):
+                if not isinstance(value, Mapping):
+                    raise InputError(f"{place}: expected a name and fields for each below '{dotted}'")
+                arguments[key] = {
+                    str(name): self._build(inner, {} if fields is None else fields, f"{dotted}.{name}", ranges, {})
+                    for name, fields in value.items()
+                }
             else:
                 arguments[key] = _convert(value, hint, f"{place}: field '{dotted}'")
                 low_high = ranges.get(dotted)
@@ -101,9 +109,12 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, list):
             return [_convert(item, typing.get_args(hint)[0], where) for item in value]
     elif origin is dict:
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            inner = typing.get_args(hint)[1]
-            return {key: _convert(item, inner, f"{where}, '{key}',") for key, item in value.items()}
+        inner = typing.get_args(hint)[1]
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {
+                key: item if inner is Any else _convert(item, inner, f"{where}, '{key}',")
+                for key, item in value.items()
+            }
     elif hint is type(None):
         if value is None:
             return None

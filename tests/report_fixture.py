@@ -121,6 +121,8 @@ def make_evaluation(
     for number in range(n):
         skill = skills[number % len(skills)]
         doc, prompt, target = _doc(skill, rng, number)
+        if skill in SKILLS:
+            doc["tag"] = "expansion" if skill == "scope" else "extraction"
         difficulty = rng.random() * (0.7 + 0.3 * skills.index(skill) / len(skills))
         right = difficulty + luck.gauss(0, 0.12) < share
         response, category, span, reason = _wrong(skill, target, luck)
@@ -132,6 +134,7 @@ def make_evaluation(
             prompt += "\n" + HOSTILE[(number + 7) % kinds][-500:]
             reason = HOSTILE[(number + 13) % kinds][:500] + reason
             span = (0, 8)
+            doc["tag"] = HOSTILE[number % 7]
         identity = item_id(f"helpdesk_{skill}", {**doc, "set": name.split("_")[0]})
         results.append(
             ItemResult(
@@ -348,6 +351,8 @@ def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: 
         "test": _test_summary(data, best),
         "guard": _guard_summary(data),
         "categories": _category_summary(data),
+        "tags": _tag_summary(data),
+        "not_assessed": [],
         "rounds": [dict(view.entry) for view in data.rounds],
     }
 
@@ -398,6 +403,11 @@ def _category_summary(data: ReportData) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _tag_summary(data: ReportData) -> list[dict[str, Any]]:
+    before, after = data.baseline_dev.by_tag(), data.champion_dev.by_tag()
+    return [{"tag": tag, "before": before[tag].as_dict(), "after": after[tag].as_dict()} for tag in before]
 
 
 def _manifest(hostile: bool) -> dict[str, Any]:

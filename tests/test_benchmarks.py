@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = ("evaluation", "choice", "training", "loop", "scripted_train", "scripted_pick")
+SCRIPTS = ("evaluation", "choice", "training", "loop", "classifiers", "scripted_train", "scripted_pick")
 MODULES = ("common", "subjects", *SCRIPTS)
 
 
@@ -246,3 +246,59 @@ def test_a_private_cache_holds_the_models_and_no_responses(
     monkeypatch.setenv("HARNESS_CACHE", str(shared))
     made = bench("subjects").private_cache(tmp_path / "own")
     assert [path.name for path in made.iterdir()] == ["models"]
+
+
+def test_misspellings_are_put_into_sentences_that_hold_the_right_word(bench: Any) -> None:
+    classifiers = bench("classifiers")
+    pairs = classifiers.misspellings(
+        [
+            {"misspelling": "recieve", "correct": ["receive"]},
+            {"misspelling": "aboutthe", "correct": ["about the"]},
+            {"misspelling": "Britian", "correct": "Britain"},
+            {"misspelling": "carcas", "correct": ["carcass", "caracas"]},
+        ]
+    )
+    assert pairs == [("recieve", "receive")]
+    text = "Short one. You will receive it on the next Monday. you will receive it at the end of it all"
+    carrier = classifiers.carriers([text])
+    wrong, untouched = classifiers.spelling_cases(pairs, carrier)
+    assert wrong.item.response == "You will recieve it on the next Monday."
+    assert wrong.due == {"misspelled"}
+    assert untouched.item.response == "You will receive it on the next Monday."
+    assert untouched.due == set()
+
+
+def test_every_third_squad_question_is_put_to_a_passage_that_does_not_answer_it(bench: Any) -> None:
+    rows = [
+        {
+            "context": f"Passage {n} says {n * 11}.",
+            "question": f"What does {n} say?",
+            "answers": {"text": [f"{n * 11}"]},
+        }
+        for n in range(1, 9)
+    ]
+    items = bench("classifiers").squad_items(rows)
+    assert [item.doc["expects"]["answerable"] for item in items] == [False, True, True, False, True, True, False, True]
+    assert items[0].doc["expects"]["context"] == "Passage 5 says 55."
+    assert items[0].target == "The passage does not say."
+    assert items[1].target == "22"
+
+
+def test_glaive_conversations_without_tools_or_call_are_passed_over(bench: Any) -> None:
+    def turn(who: str, text: str) -> dict[str, str]:
+        return {"from": who, "value": text}
+
+    call = json.dumps({"name": "add", "arguments": {"a": 1}})
+    tools = json.dumps([{"name": "add", "parameters": {}}])
+    talk = [turn("human", "Add."), turn("function_call", call), turn("observation", "1"), turn("gpt", "It is 1.")]
+    rows = [
+        {"conversations": talk, "tools": tools},
+        {"conversations": talk, "tools": "[]"},
+        {"conversations": talk[:1], "tools": tools},
+    ]
+    ((item, prose),) = bench("classifiers").glaive_items(rows)
+    assert json.loads(item.target) == {"name": "add", "arguments": {"a": 1}}
+    assert item.doc["expects"]["call"] == json.loads(item.target)
+    assert prose == "It is 1."
+    assert bench("classifiers").answered(item, '{"arguments": {"a": 1}, "name": "add"}', "stop").correct == 1.0
+    assert bench("classifiers").answered(item, prose, "stop").correct == 0.0

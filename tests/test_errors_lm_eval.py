@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 
 from harness.errors import classify_response_metrics
+from harness.errors.registry import BUILTIN, ON_REQUEST
 
-KEYS = {
-    "err_wrong_answer",
-    "err_empty",
-    "err_too_long",
-    "err_repetitive",
-    "err_invalid_format",
-    "err_missed_refusal",
-    "err_needless_refusal",
-}
+KEYS = {f"err_{name}" for name in BUILTIN if name not in ON_REQUEST} - {"err_truncated", "err_inconsistent"}
 
 
 def metrics(response: str, correct: float = 0.0, expects: Any = None, target: str = "two years") -> dict[str, float]:

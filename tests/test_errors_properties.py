@@ -10,20 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import PRECEDENCE, ErrorRecord, classify, load_classifiers
+from harness.errors.registry import BUILTIN
 from harness.evaluation.items import ItemResult
 
-CLASSIFIERS = load_classifiers(list(PRECEDENCE))
+CLASSIFIERS = load_classifiers(list(BUILTIN))
 EXPECTATIONS: list[dict[str, Any]] = [
     {},
     {"format": "json", "keys": ["name", "order"], "refusal": False, "refusal_sentence": SENTENCE},
     {"format": "label", "labels": ["billing", "lost card"], "refusal": True, "max_words": 4},
     {"format": "text", "refusal": True, "refusal_sentence": SENTENCE},
+    {"context": "Order 73557 of 5 March 2024 went to Oona Ruiz.", "answerable": False, "group": "g1"},
+    {"tools": [{"name": "track", "parameters": {"properties": {"order": {"type": "integer"}}}}], "call": None},
+    {"tools": "[]", "call": '{"name": "track", "arguments": {"order": 73557, "name": "Oona"}}', "format": "json"},
 ]
 PIECES = st.sampled_from(
     [
         "{", "}", "[", "]", '"', "\\", ":", ",", "```json\n", "null", "NaN", '{"name": 1, "order": [2]}', "\ud800",
-        "\0", "\u202e", "\u2066", " ", "\n", "a", "ha", "I'm sorry, I can't", SENTENCE, "billing", "1. ",
-        "\u3053\u3093", "'",
+        "\0", "\u202e", "\u2066", " ", "\n", "a", "ha", "I'm sorry, I can't", "Oona",
+        " 5 March", "73557", "two hundred", "FD-99", "a@b.org", "1,000.5", '{"name": "track", "arguments": {"order": ',
+        SENTENCE, "billing", "1. ", "\u3053\u3093", "'",
     ]
 )  # fmt: skip
 TEXTS = st.one_of(
@@ -93,8 +98,10 @@ def filled(unit: str) -> str:
     ],
     ids=lambda text: ascii(text[:12]),
 )  # fmt: skip
-@pytest.mark.parametrize("expects", EXPECTATIONS[1:3], ids=["json", "label"])
+@pytest.mark.parametrize(
+    "expects", [*EXPECTATIONS[1:3], EXPECTATIONS[4], EXPECTATIONS[6]], ids=["json", "label", "context", "call"]
+)
 def test_five_megabytes_of_anything_are_classified(response: str, expects: dict[str, Any]) -> None:
-    target = '{"name": 1, "order": 2}' if expects["format"] == "json" else "billing"
+    target = '{"name": 1, "order": 2}' if expects.get("format") == "json" else "billing"
     item = make_item(response, target=target, finish_reason="length", **expects)
     assert_keeps_the_contract(classify(item, CLASSIFIERS), item)

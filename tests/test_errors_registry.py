@@ -15,9 +15,12 @@ import pytest
 from errors_items import make_item
 
 from harness.errors import PRECEDENCE, Classifier, ErrorLabel, classify, load_classifiers
-from harness.errors.registry import BUILTIN, GROUP
+from harness.errors.custom import as_classifiers
+from harness.errors.registry import BUILTIN, GROUP, ON_REQUEST
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError
+
+DEFAULT = [name for name in BUILTIN if name not in ON_REQUEST]
 
 
 class Shouting:
@@ -72,7 +75,8 @@ def names_of(classifiers: tuple[Classifier, ...]) -> list[str]:
 
 def test_the_builtin_classifiers_keep_the_contract_and_are_named_like_their_categories(install: Any) -> None:
     install()
-    loaded = load_classifiers()
+    assert names_of(load_classifiers()) == DEFAULT
+    loaded = load_classifiers(list(BUILTIN))
     assert names_of(loaded) == list(BUILTIN)
     for classifier in loaded:
         assert isinstance(classifier, Classifier)
@@ -84,7 +88,7 @@ def test_the_builtin_classifiers_keep_the_contract_and_are_named_like_their_cate
 def test_a_plugin_is_found_beside_the_builtin_ones_as_class_or_as_object(install: Any, attribute: str) -> None:
     install(("shouting", f"loud_package:{attribute}"))
     loaded = load_classifiers()
-    assert names_of(loaded) == [*BUILTIN, "shouting"]
+    assert names_of(loaded) == [*DEFAULT, "shouting"]
     assert classify(make_item("NO!"), loaded).primary == "shouting"
 
 
@@ -118,7 +122,7 @@ def test_two_plugins_of_one_name_are_refused(install: Any) -> None:
 
 def test_one_package_seen_through_two_paths_is_one_classifier(install: Any) -> None:
     install(("shouting", "loud_package:Shouting"), ("shouting", "loud_package:Shouting"), ("empty", BUILTIN["empty"]))
-    assert names_of(load_classifiers()) == [*BUILTIN, "shouting"]
+    assert names_of(load_classifiers()) == [*DEFAULT, "shouting"]
 
 
 @pytest.mark.parametrize(
@@ -149,14 +153,17 @@ def test_a_broken_plugin_is_reported_and_stops_nothing(
 
 def test_the_documentation_has_a_card_for_each_builtin_classifier_in_order_of_precedence(project_root: Path) -> None:
     text = (project_root / "docs" / "classifiers.md").read_text(encoding="utf-8")
-    assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == list(PRECEDENCE)
-    assert re.findall(r"^\| \d \| `(\w+)` \|", text, re.MULTILINE) == list(PRECEDENCE)
+    assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == list(BUILTIN)
+    assert re.findall(r"^\| \d+ \| `(\w+)` \|", text, re.MULTILINE) == list(PRECEDENCE)
 
 
 def test_the_example_in_the_documentation_is_a_classifier(project_root: Path) -> None:
     text = (project_root / "docs" / "classifiers.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    listed, example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     scope: dict[str, Any] = {}
+    exec(listed, scope)
+    (impolite,) = as_classifiers(scope["CLASSIFIERS"], "the documentation")
+    assert [label.reason for label in impolite.classify(make_item("Bye"))] == ["No greeting in it."]
     exec(example, scope)
     classifier = scope["LeakedTicket"]()
     assert isinstance(classifier, Classifier)

@@ -30,7 +30,8 @@ class Fixed:
 
 
 def test_the_precedence_names_every_builtin_once_and_ends_with_wrong_answer() -> None:
-    assert tuple(BUILTIN) == PRECEDENCE
+    assert tuple(BUILTIN) == tuple(category for category in PRECEDENCE if category in BUILTIN)
+    assert len(set(PRECEDENCE)) == len(PRECEDENCE)
     assert PRECEDENCE[-1] == "wrong_answer"
 
 
@@ -67,7 +68,7 @@ def test_causes_come_before_symptoms(response: str, options: dict[str, Any], pri
 
 
 def test_a_right_response_has_no_primary_though_other_categories_are_seen() -> None:
-    record = classify(make_item("one two three", correct=1.0, target="a", max_words=1), load_classifiers())
+    record = classify(make_item("red green blue", correct=1.0, target="a", max_words=1), load_classifiers())
     assert record.primary is None
     assert [label.category for label in record.labels] == ["too_long"]
 
@@ -132,8 +133,10 @@ def test_a_category_that_another_classifier_could_judge_is_assessed() -> None:
 
 def test_what_is_missing_is_listed_in_order_of_precedence_with_its_reasons() -> None:
     record = classify(make_item("x", finish_reason="unknown"), load_classifiers())
-    assert record.not_assessed == ("needless_refusal", "missed_refusal", "invalid_format", "truncated")
-    assert record.reasons[-1] == "the finish reason is unknown"
+    places = [PRECEDENCE.index(category) for category in record.not_assessed]
+    assert places == sorted(places)
+    assert {"needless_refusal", "missed_refusal", "invalid_format", "truncated"} <= set(record.not_assessed)
+    assert record.reasons[record.not_assessed.index("truncated")] == "the finish reason is unknown"
     assert len(record.reasons) == len(record.not_assessed)
 
 

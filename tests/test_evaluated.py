@@ -99,6 +99,17 @@ def test_skills_are_scored_apart() -> None:
     assert {skill: (score.value, score.n) for skill, score in both.by_skill().items()} == {"a": (1.0, 2), "b": (0.0, 1)}
 
 
+def test_tags_are_scored_apart_and_items_without_one_are_left_out() -> None:
+    tags = ["expansion", None, "extraction", "expansion"]
+    results = tuple(
+        replace(result(number, float(number % 2)), doc={} if tag is None else {"tag": tag})
+        for number, tag in enumerate(tags)
+    )
+    found = {tag: (score.value, score.n) for tag, score in Evaluation("dev", results, ()).by_tag().items()}
+    assert found == {"expansion": (0.5, 2), "extraction": (0.0, 1)}
+    assert replace(results[0], doc={"tag": None}).tag is None
+
+
 def test_clusters_of_different_tasks_never_meet() -> None:
     results = (result(0, skill="a"), replace(result(1, skill="b"), cluster="c0"))
     assert len(set(Evaluation("dev", results, ()).clusters().values())) == 2

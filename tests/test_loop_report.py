@@ -61,6 +61,8 @@ SUMMARY = {
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
+    "tags": [..., {"tag": str, "before": SCORE, "after": SCORE}],
+    "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
 }  # fmt: skip
 
 
@@ -217,6 +219,17 @@ def test_categories_are_counted_before_and_after(tmp_path: Path) -> None:
     assert after < before
 
 
+def test_scores_are_split_by_tag(tmp_path: Path) -> None:
+    first, *_, last = run_and_check(tmp_path / "run", [Effect(gain=0.5)], 1)
+    assert [row["tag"] for row in last["tags"]] == ["expansion", "extraction"]
+    for when, whole in (("before", first["baseline"]["dev"]), ("after", last["champion"]["dev"])):
+        for what in ("n", "correct"):
+            assert sum(row[when][what] for row in last["tags"]) == whole[what]
+    assert {row["before"]["value"] for row in last["tags"]} == {row["after"]["value"] for row in first["tags"]}
+    assert last["tags"][0]["after"]["value"] > last["tags"][0]["before"]["value"]
+    assert "## By tag" in (tmp_path / "run" / "summary.md").read_text()
+
+
 def test_writing_the_report_changes_nothing_else_and_twice_the_same(tmp_path: Path) -> None:
     run_and_check(tmp_path / "run", [BETTER, WORSE], 2)
     before = tree(tmp_path / "run")
@@ -258,6 +271,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_the_manifest_tells_what_the_run_was_made_of(tmp_path: Path) -> None:
     run_and_check(tmp_path / "run", [BETTER], 1)
     manifest = read_json(tmp_path / "run" / "manifest.json")
-    assert sorted(manifest["identity"]) == ["classifiers", "data", "model", "recipe", "settings"]
+    kept = ["classifiers", "data", "may_trigger", "model", "precedence", "recipe", "settings"]
+    assert sorted(manifest["identity"]) == kept
     assert manifest["identity"]["data"]["items"]["dev"] == 40
     assert len(manifest["identity_sha256"]) == len(sha256_file(tmp_path / "run" / "manifest.json"))

@@ -68,6 +68,26 @@ def test_a_better_candidate_becomes_champion_and_the_next_round_goes_on_from_its
     assert starts(workbench) == [Start(None, None, 1.0), Start(learner, learner, 1.0)]
 
 
+def test_an_unproven_category_is_counted_and_never_targeted(tmp_path: Path) -> None:
+    run = open_toy(tmp_path / "run", FakeWorkbench([BETTER]))
+    run.may_trigger = frozenset({"repetitive", "wrong_answer"})
+    baseline(run)
+    entry = run_round(run)
+    assert run.ledger.of_kind("baseline")[0].data["categories"]["add/empty"] == 6
+    assert {target.rpartition("/")[2] for target in entry.data["targets"]} == {"repetitive", "wrong_answer"}
+    assert all(cell[1] != "empty" for cell in entry.data["broken"])
+    # The rows follow the targets: what is empty is trained on as wrong.
+    cells = {row["cell"] for row in rows(run, 1) if row["origin"] == "failing"}
+    assert "add/wrong_answer" in cells
+    assert not any(cell.endswith("/empty") for cell in cells)
+
+
+def test_what_may_trigger_is_frozen_with_the_run(tmp_path: Path) -> None:
+    run = open_toy(tmp_path / "run", FakeWorkbench([]))
+    assert run.may_trigger is not None
+    assert read_json(tmp_path / "run" / "manifest.json")["identity"]["may_trigger"] == sorted(run.may_trigger)
+
+
 def test_the_optimisers_state_is_carried_from_round_to_round(tmp_path: Path) -> None:
     run, _ = play(tmp_path / "run", [BETTER, WORSE, SAME])
     steps = [read_json(run.round_dir(number) / "learner" / "state.json")["steps"] for number in (1, 2, 3)]

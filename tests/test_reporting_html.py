@@ -17,6 +17,7 @@ from harness.reporting.data import ReportData
 from harness.reporting.escape import MAX_FIELD, visible
 from harness.reporting.formatting import MINUS, interval, percent, points
 from harness.reporting.html import HtmlReporter
+from harness.reporting.words import compare
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "path", "line", "circle", "rect", "polyline"}
 ALLOWED = {
@@ -188,6 +189,52 @@ def test_test_and_guard_figures_are_the_summarys(tmp_path: Path) -> None:
     ):
         assert figure in verdict
         assert figure in table
+
+
+def tag_rows(page: str) -> list[list[str]]:
+    table = page[page.index('aria-label="By tag"') :]
+    rows = re.findall(r"<tr>(.*?)</tr>", table[table.index("<tbody>") : table.index("</tbody>")])
+    return [re.findall(r"<t[hd][^>]*>(?:<b>)?([^<]*)", row) for row in rows]
+
+
+def test_results_are_split_by_tag_on_test_and_dev(tmp_path: Path) -> None:
+    data = make_report_data(rounds=6)
+    source, _ = render(data, tmp_path)
+    expected = []
+    for where, before, after in (
+        ("Test", data.test_before, data.test_after),
+        ("Dev", data.baseline_dev, data.champion_dev),
+    ):
+        assert before is not None
+        assert after is not None
+        for tag, old in before.by_tag().items():
+            new = after.by_tag()[tag]
+            paired = compare(before, after, tag=tag)
+            assert paired is not None
+            assert paired.n == old.n == new.n
+            assert paired.delta == pytest.approx(new.value - old.value)
+            figures = [percent(old.value), percent(new.value), points(paired.delta), interval(paired.ci95)]
+            expected.append([where, tag, *figures, str(old.n)])
+    assert [row[:2] for row in expected] == [
+        [where, tag] for where in ("Test", "Dev") for tag in ("expansion", "extraction")
+    ]
+    assert tag_rows(source) == expected
+
+
+def test_without_a_champion_there_is_only_a_before_by_tag(tmp_path: Path) -> None:
+    data = make_report_data(rounds=2, all_rejected=True, finished=False)
+    source, _ = render(data, tmp_path)
+    scores = data.baseline_dev.by_tag()
+    none = ["\u2013"] * 3
+    assert tag_rows(source) == [["Dev", tag, percent(one.value), *none, str(one.n)] for tag, one in scores.items()]
+
+
+def test_items_without_a_tag_have_no_table_of_tags(tmp_path: Path) -> None:
+    data = make_report_data(rounds=0, finished=False)
+    plain = tuple(replace(result, doc={}) for result in data.baseline_dev.results)
+    untagged = replace(data.baseline_dev, results=plain)
+    source, _ = render(replace(data, baseline_dev=untagged, champion_dev=untagged), tmp_path)
+    assert "By tag" not in source
 
 
 def test_category_counts_are_the_datas(tmp_path: Path) -> None:

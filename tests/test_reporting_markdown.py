@@ -65,6 +65,16 @@ def test_the_numbers_are_the_summarys(tmp_path: Path) -> None:
             assert percent(view.entry["dev"]["value"]) in text
 
 
+def test_results_are_split_by_tag(tmp_path: Path) -> None:
+    data = make_report_data(rounds=6)
+    text = MarkdownReporter().render(data, tmp_path).read_text(encoding="utf-8")
+    for tag, old in data.baseline_dev.by_tag().items():
+        new = data.champion_dev.by_tag()[tag]
+        assert f"| Dev | {tag} | {old.n} | {percent(old.value)} | {percent(new.value)} |" in text
+    assert "By tag" in text
+    assert "| Dev | extraction | 450 | " in render(tmp_path, rounds=0, finished=False)
+
+
 @pytest.mark.parametrize("payload", [p for p in HOSTILE if p is not HUGE])
 def test_a_hostile_text_is_in_the_summary_only_escaped(payload: str, tmp_path: Path) -> None:
     text = render(tmp_path, rounds=1, hostile=True, finished=False)

@@ -114,12 +114,13 @@ def test_shown_harm_on_the_guard_is_called_harm() -> None:
     assert interval([-0.08, -0.02]) in said
 
 
-def test_categories_that_were_not_assessed_are_named() -> None:
+def test_categories_that_were_not_assessed_are_named_and_counted() -> None:
     data = make_report_data(rounds=0, finished=False)
     first, *rest = data.champion_dev.errors
     records = (ErrorRecord(first.item_id, first.primary, first.labels, ("truncated",)), *rest)
     data = replace(data, champion_dev=replace(data.champion_dev, errors=records))
-    assert any(sentence.startswith("Not assessed on every response: truncated") for sentence in unknowns(data))
+    said = next(sentence for sentence in unknowns(data) if sentence.startswith("Not assessed on every response"))
+    assert said.startswith("Not assessed on every response (of 600 dev items): truncated on 1;")
 
 
 def test_evaluations_are_compared_on_the_items_they_share() -> None:

@@ -81,10 +81,14 @@ def toy_docs(skill: str, split: str) -> list[dict[str, Any]]:
     for number in range(start, start + (GUARD_SIZES if skill == "even" else SIZES)[split]):
         doc: dict[str, Any] = {"skill": skill, "cluster": f"{skill}-{split}-{number // 4}"}
         if skill == "add":
-            doc |= {"input": f"What is {number} + {number % 7}?", "target": str(number + number % 7)}
+            doc |= {
+                "tag": "extraction",
+                "input": f"What is {number} + {number % 7}?",
+                "target": str(number + number % 7),
+            }
         elif skill == "reverse":
             word = "".join(LETTERS[(number >> shift) & 15] for shift in (8, 4, 0))
-            doc |= {"input": f"Write backwards: {word}", "target": word[::-1]}
+            doc |= {"tag": "expansion", "input": f"Write backwards: {word}", "target": word[::-1]}
         else:
             doc |= {"input": f"Is {number} even?", "target": int(number % 2 == 0)}
         docs.append(doc)

@@ -39,6 +39,9 @@ VERBS: dict[str, Verb] = {
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),
     "cache": Verb("harness.cli.cache:cache", "Show or clear the answers that are kept for reuse."),
     "tasks": Verb("harness.cli.tasks:tasks", "List, check and locate the domains."),
+    "classifiers": Verb(
+        "harness.cli.classifiers:classifiers", "List the error classifiers, and measure how well they see."
+    ),
 }
 
 

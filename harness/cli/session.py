@@ -112,6 +112,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     """
     quiet_libraries()
     run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
+    from harness.errors.setup import load_taxonomy
     from harness.evaluation.domain import load_domain
     from harness.evaluation.guards import load_guards
     from harness.evaluation.prompts import with_prompt
@@ -124,6 +125,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
     domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
     guard = load_guards(settings.guard, paths)
+    taxonomy = load_taxonomy(settings.classifiers, domain.folders)
     with run_lock(run_dir):
         _check_disk(run_dir)
         recipe = _as_begun(run_dir, recipe)
@@ -132,7 +134,10 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
             prepared = prepare(
                 domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit, settings.guard_limit
             )
-        run = open_run(run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener)
+        run = open_run(
+            run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener,
+            taxonomy=taxonomy,
+        )  # fmt: skip
         run.peak_memory = peak_memory
         yield run
 

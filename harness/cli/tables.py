@@ -69,6 +69,10 @@ def _print_categories(console: Console, data: ReportData) -> None:
         table.add_row(name.replace("_", " "), *shown)
     if names:
         console.print(table)
+    unjudged = [row for row in data.summary["not_assessed"] if row["after"]]
+    if unjudged:
+        shown_counts = ", ".join(f"{row['category'].replace('_', ' ')} {row['after']}" for row in unjudged)
+        console.print(Text(f"not assessed, of {unjudged[0]['n']} dev items: {shown_counts}"), soft_wrap=True)
 
 
 def print_result(data: ReportData, page: Path, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -89,6 +89,7 @@ def curate(
     broken_cells: Sequence[Cell] = (),
     skill_balance: bool = True,
     seed: int = 0,
+    may_trigger: Collection[str] | None = None,
 ) -> Curation:
     """Choose the rows of a targeted round; the same for any order of the inputs.
 
@@ -110,6 +111,7 @@ def curate(
         skill_balance: keep each skill's failing rows within `SKILL_FACTOR` of its share of the sample, where it has
             enough failing rows.
         seed: of every draw.
+        may_trigger: see `harness.diagnosis.failing_cells`; the one that the targets were chosen with.
 
     Raises:
         InputError: ``rows`` or a share is out of range; a wrong item has no error record.
@@ -117,7 +119,7 @@ def curate(
     quotas = _quotas(rows, replay, general)
     pool, duplicates = _distinct(mined, seed)
     general_pool, general_duplicates = _distinct_general(general_rows, pool, seed)
-    failing_in = failing_cells(pool, records)
+    failing_in = failing_cells(pool, records, may_trigger)
     right = [item for item in pool if item.item_id not in failing_in]
     failing = [item for item in pool if item.item_id in failing_in]
     natural = Counter(item.skill for item in pool)

@@ -1,6 +1,6 @@
 """How a response fails: error classifiers, the record of one response, and the door for classifiers of one's own."""
 
-from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord
+from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier
 from harness.errors.lm_eval_metrics import classify_response_metrics
 from harness.errors.registry import load_classifiers
 from harness.errors.taxonomy import PRECEDENCE, classify, classify_all
@@ -10,6 +10,7 @@ __all__ = [
     "Classifier",
     "ErrorLabel",
     "ErrorRecord",
+    "GroupClassifier",
     "classify",
     "classify_all",
     "classify_response_metrics",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -57,6 +58,31 @@ class Classifier(Protocol):
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """Return the labels found; empty for "looked, and saw nothing"."""
+        ...
+
+
+@runtime_checkable
+class GroupClassifier(Classifier, Protocol):
+    """A classifier of what only several items together show, such as answers to paraphrases that differ.
+
+    Where many items are classified, ``classify_group`` is asked once with all of them, in place of ``classify`` for
+    each. ``classify`` stays for a single item, and answers NOT_ASSESSED where one item is not enough.
+
+    Example::
+
+        class Contradicting:
+            name, version, categories = "contradicting", "1", ("contradicting",)
+
+            def classify(self, item: ItemResult) -> list[ErrorLabel]:
+                return [not_assessed("contradicting", "needs the other items")]
+
+            def classify_group(self, items: Sequence[ItemResult]) -> list[list[ErrorLabel]]:
+                both = {"yes", "no"} <= {item.response for item in items}
+                return [[ErrorLabel("contradicting", 0.5)] if both else [] for _ in items]
+    """
+
+    def classify_group(self, items: Sequence[ItemResult]) -> list[list[ErrorLabel]]:
+        """Return the labels of each of ``items``, in their order, one list an item; pure as ``classify`` is."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +25,10 @@ _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+'
 _STRING_OR_BRACKET = re.compile(_STRING + r"|[\[\]{}]", re.DOTALL)
 _STRING_OR_CONSTANT = re.compile(_STRING + r"|NaN|-?Infinity", re.DOTALL)
 _STRING_LITERAL = re.compile(_STRING, re.DOTALL)
+_SCALAR = re.compile(_STRING + r"|-?\d[\d.eE+-]*+", re.DOTALL)
+_KEY_FOLLOWS = re.compile(r"\s*+:")
 _OBJECT_BEGINS = re.compile(r'\{\s*+["}]')
+_KEY_CHARACTERS = 200
 _VALUE_BEGINS = frozenset('{["-0123456789tfn')
 
 
@@ -132,6 +136,42 @@ def is_json_document(text: str) -> bool:
 def string_spans(text: str) -> list[tuple[int, int]]:
     """Character ranges of the string literals of a JSON document, quotes included."""
     return [match.span() for match in _STRING_LITERAL.finditer(text)]
+
+
+def key_span(text: str, key: str, start: int, end: int) -> tuple[int, int] | None:
+    """Where ``key`` stands between two offsets; ``None`` where it is written with escapes, or too long to look for."""
+    if len(key) > _KEY_CHARACTERS:
+        return None
+    match = re.compile(re.escape(f'"{key}"') + r"(?=\s*+:)").search(text, start, end)
+    return match.span() if match else None
+
+
+def json_scalars(text: str, value: JsonValue) -> Iterator[tuple[str, int, int]]:
+    """The strings and numbers of a JSON value, keys left out: what each says, and its character range.
+
+    The range of a string is that inside its quotes, so it is longer than what the string says where that is written
+    with escapes.
+    """
+    for match in _SCALAR.finditer(text, value.start, value.end):
+        start, end = match.span()
+        if text[start] != '"':
+            yield match.group(), start, end
+        elif not _KEY_FOLLOWS.match(text, end):
+            inside = text[start + 1 : end - 1]
+            yield (str(json.loads(match.group(), strict=False)) if "\\" in inside else inside), start + 1, end - 1
+
+
+def json_value(text: str, value: JsonValue) -> Any:
+    """``value`` as Python has it: the last of a key given twice, integers of more than 300 digits as infinity."""
+    return _PLAIN.raw_decode(text, value.start)[0]
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else float("-inf" if digits[0] == "-" else "inf")
+
+
+_INTEGER_DIGITS = 300  # Python refuses to convert above 4,300
+_PLAIN = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse_constant, strict=True)
 
 
 def _decode(text: str, start: int) -> JsonValue | JsonFault:

@@ -22,14 +22,30 @@ GROUP = "harness.classifiers"
 
 BUILTIN: dict[str, str] = {
     "empty": "harness.errors.builtin.empty:Empty",
+    "toxic": "harness.errors.builtin.toxic:Toxic",
     "repetitive": "harness.errors.builtin.repetitive:Repetitive",
+    "leaked_prompt": "harness.errors.builtin.leaked_prompt:LeakedPrompt",
+    "copied_prompt": "harness.errors.builtin.copied_prompt:CopiedPrompt",
+    "wrong_language": "harness.errors.builtin.wrong_language:WrongLanguage",
     "needless_refusal": "harness.errors.builtin.refusal:NeedlessRefusal",
     "missed_refusal": "harness.errors.builtin.refusal:MissedRefusal",
+    "unsupported_answer": "harness.errors.builtin.refusal:UnsupportedAnswer",
+    "malformed_call": "harness.errors.builtin.calls:MalformedCall",
     "invalid_format": "harness.errors.builtin.invalid_format:InvalidFormat",
+    "ignored_constraint": "harness.errors.builtin.ignored_constraint:IgnoredConstraint",
     "too_long": "harness.errors.builtin.too_long:TooLong",
     "truncated": "harness.errors.builtin.truncated:Truncated",
+    "wrong_tool": "harness.errors.builtin.calls:WrongTool",
+    "wrong_argument": "harness.errors.builtin.calls:WrongArgument",
+    "hallucinated": "harness.errors.builtin.hallucinated:Hallucinated",
+    "misspelled": "harness.errors.builtin.misspelled:Misspelled",
+    "ungrammatical": "harness.errors.builtin.ungrammatical:Ungrammatical",
+    "inconsistent": "harness.errors.builtin.inconsistent:Inconsistent",
     "wrong_answer": "harness.errors.builtin.wrong_answer:WrongAnswer",
 }
+
+# Built in, but run only where they are asked for by name: slow, or in need of an option that is seldom installed.
+ON_REQUEST = frozenset({"toxic", "ungrammatical"})
 
 
 class Unavailable:
@@ -54,17 +70,27 @@ def load_classifiers(names: Sequence[str] | None = None) -> tuple[Classifier, ..
     `Unavailable`, so that it is counted and shown and stops nothing.
 
     Args:
-        names: which ones, in this order, repetitions dropped; all that are installed where left out.
+        names: which ones, in this order, repetitions dropped; where left out, all that are installed except those of
+            `ON_REQUEST`.
 
     Raises:
         InputError: a name that is not known, or two packages that bring the same name.
     """
     known = _entry_points()
-    chosen = list(known) if names is None else list(dict.fromkeys(names))
+    chosen = [name for name in known if name not in ON_REQUEST] if names is None else list(dict.fromkeys(names))
     for name in chosen:
         if name not in known:
             raise InputError(f"unknown classifier '{name}'.{did_you_mean(name, known)}")
     return tuple(_load(known[name]) for name in chosen)
+
+
+def classifier_names() -> tuple[str, ...]:
+    """Names of the classifiers that are installed, without loading any.
+
+    Raises:
+        InputError: two packages bring the same name.
+    """
+    return tuple(_entry_points())
 
 
 def _entry_points() -> dict[str, EntryPoint]:
@@ -92,7 +118,7 @@ def _origin(point: EntryPoint) -> str:
 def _load(point: EntryPoint) -> Classifier:
     try:
         loaded = point.load()
-        return _as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
+        return as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
     except (Exception, SystemExit) as error:  # a module may call sys.exit when it is imported
         reason = f"classifier '{point.name}' from {_origin(point)} cannot be used: {type(error).__name__}: {error}"
         reason = " ".join(reason.split())
@@ -100,7 +126,7 @@ def _load(point: EntryPoint) -> Classifier:
         return Unavailable(point.name, reason)
 
 
-def _as_classifier(candidate: object, name: str) -> Classifier:
+def as_classifier(candidate: object, name: str) -> Classifier:
     """``candidate`` if it keeps the contract.
 
     Raises:

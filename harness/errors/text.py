@@ -60,3 +60,42 @@ def _weight(match: re.Match[str]) -> int:
 def quote(text: str, limit: int = 40) -> str:
     """``text`` for a one-line message: quoted, cut after ``limit`` characters, control and direction marks escaped."""
     return repr(text) if len(text) <= limit else repr(text[:limit]) + "..."
+
+
+# Full stops that end no sentence: titles, single initials, and what is followed by more of the same sentence.
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|nr|vs|etc|inc|ltd|co|fig|approx|dept|est|jr|sr|e\.g|i\.e|cf|al|a\.m|p\.m)"
+    r"|(?:^|[\s(])[A-Z])\.\Z",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE_BREAK = re.compile(r"[.!?\u2026]++[)\]\"'\u201d\u2019*_]*+(?=\s|\Z)|[\u3002\uff01\uff1f]++|\n\s*+")
+_LIST_MARK = re.compile(r"\s*+(?:\(?(?:\d{1,3}|[A-Za-z])[.)]|[-*\u2022])\s*+\Z")
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Character ranges of the sentences of ``text``; a line of its own, as in a list, counts as one.
+
+    What has no word in it (a rule, a list's number) is no sentence. "Mr.", "e.g.", initials and the like end none,
+    unless a new line follows.
+    """
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for match in _SENTENCE_BREAK.finditer(text):
+        piece_end = match.end()
+        if "\n" not in match.group():
+            head = text[max(start, match.start() - 12) : match.start() + 1]
+            if match.group()[0] == "." and match.end() < len(text) and _ABBREVIATION.search(head):
+                continue
+            if _LIST_MARK.match(text[start : min(piece_end, start + 40)]) and piece_end - start < 12:
+                continue
+        _keep_sentence(text, start, piece_end, spans)
+        start = piece_end
+    _keep_sentence(text, start, len(text), spans)
+    return spans
+
+
+def _keep_sentence(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
+    piece = text[start:end]
+    if WORD.search(piece):
+        left = len(piece) - len(piece.lstrip())
+        spans.append((start + left, start + len(piece.rstrip())))

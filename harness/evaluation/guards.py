@@ -99,7 +99,9 @@ def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain
             raise InputError(f"guard '{name}': its task does not fit the rows in {path}: {reason}") from error
     for task in loaded.values():
         task.config.dataset_kwargs = task.config.custom_dataset = None  # where rows come from is no part of the task
-    return Domain(name, {leaf: task_handle(leaf, loaded[leaf], entries[leaf].yaml_path) for leaf in entries})
+    return Domain(
+        name, {leaf: task_handle(leaf, loaded[leaf], Path(entries[leaf].yaml_path).parent) for leaf in entries}
+    )
 
 
 def _leaves(index: Mapping[str, Any], name: str) -> Iterator[str]:

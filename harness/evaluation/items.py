@@ -27,7 +27,17 @@ class Expectation:
         labels: for ``label``, the allowed answers.
         refusal: whether the right answer *is* the refusal (or redirection) sentence.
         refusal_sentence: that sentence, for items of a skill that has one.
+        constraints: what an answer must keep to, by name (see `harness.errors.builtin.ignored_constraint`).
+        language: ISO 639-1 code of the language of the answer.
+        system: text that must not be shown.
         max_words: length above which an answer is too long.
+        context: the passage that an answer must stand on.
+        answerable: whether the context answers the question.
+        group: id of the paraphrases of one question, whose answers should agree.
+        tools: the tools that may be called, each with ``name`` and ``parameters`` (a JSON schema), as the document
+            has them or as JSON text (see `harness.errors.calls`).
+        call: the right call, ``{"name": ..., "arguments": {...}}`` or that as JSON text; ``None`` beside ``tools``
+            means that none of them fits.
     """
 
     format: Literal["json", "label", "text"] | None = None
@@ -35,7 +45,15 @@ class Expectation:
     labels: tuple[str, ...] = ()
     refusal: bool | None = None
     refusal_sentence: str | None = None
+    constraints: Mapping[str, Any] | None = None
+    language: str | None = None
+    system: str | None = None
     max_words: int | None = None
+    context: str | None = None
+    answerable: bool | None = None
+    group: str | None = None
+    tools: Any = None
+    call: Any = None
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Expectation:
@@ -47,7 +65,15 @@ class Expectation:
             labels=tuple(raw.get("labels") or ()),
             refusal=raw.get("refusal"),
             refusal_sentence=raw.get("refusal_sentence"),
+            constraints=raw.get("constraints"),
+            language=raw.get("language"),
+            system=raw.get("system"),
             max_words=raw.get("max_words"),
+            context=raw.get("context"),
+            answerable=raw.get("answerable"),
+            group=raw.get("group"),
+            tools=raw.get("tools"),
+            call=raw.get("call"),
         )
 
 
@@ -112,6 +138,12 @@ class ItemResult:
     def expectation(self) -> Expectation:
         """What the document declares about a right answer."""
         return Expectation.from_doc(self.doc)
+
+    @property
+    def tag(self) -> str | None:
+        """The document's ``tag``, by which reports split results beside the skill."""
+        tag = self.doc.get("tag")
+        return None if tag is None else str(tag)
 
 
 @dataclass(frozen=True)

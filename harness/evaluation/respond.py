@@ -114,6 +114,24 @@ def respond(
     return [results[item.item_id] for item in items]
 
 
+def scored(domain: Domain, item: Item, response: str, finish_reason: FinishReason = "unknown") -> ItemResult:
+    """The result of ``item`` as if a model had answered ``response``: filtered and scored by its task, no engine asked.
+
+    Raises:
+        InputError: the task's own code fails on the response; names task and item.
+    """
+    handle = domain.tasks[item.task]
+    return _result(
+        item,
+        handle,
+        [_filtered(handle, item, response)],
+        response=response,
+        finish_reason=finish_reason,
+        prompt_tokens=0,
+        new_tokens=0,
+    )
+
+
 def gold_logprobs(
     domain: Domain,
     items: Sequence[Item],

@@ -12,9 +12,9 @@ from harness.curation.choose import Curation, curate, uniform
 from harness.curation.overlap import find_overlaps
 from harness.curation.rows import TrainRow
 from harness.diagnosis import Cell, Target, broken_cells, cell_counts, cell_trials, diagnose, failing_cells
-from harness.errors import classify_all
+from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
-from harness.evaluation.items import Item
+from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import gold_logprobs, respond
 from harness.gate.paired import pair
 from harness.gate.promotion import PromotionEvidence, decide, needs_loglikelihood
@@ -79,8 +79,8 @@ def run_round(run: Run) -> Entry:
     # Of an evaluation that was broken off the champion's answers to the same items are what compares.
     answers = load_evaluation(folder / f"dev{PARTIAL}") if futility else candidate
     met = champion.only(answers.correctness()) if answers else champion
-    before = failing_cells(met.results, met.errors)
-    after = failing_cells(answers.results, answers.errors) if answers else before
+    before = failing_cells(met.results, met.errors, run.may_trigger)
+    after = failing_cells(answers.results, answers.errors, run.may_trigger) if answers else before
     sizes = {skill: score.n for skill, score in met.by_skill().items()}
     # A cell of which no failing item was asked could not have shown an improvement: that is no trial of it.
     tried = [target.cell for target in targets if not futility or target.cell in before.values()] if answers else []
@@ -167,7 +167,8 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
         (run.adapter(state.champion), [item for item in sample if item.item_id not in learner_answers]),
         (run.adapter(state.learner), [item for item in sample if item.item_id in learner_answers]),
     ]
-    results = []
+    results: list[ItemResult] = []
+    errors: list[ErrorRecord] = []
     cached = 0
     begun = run.clock()
     for adapter, items in parts:
@@ -175,13 +176,14 @@ def _mine(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
             continue
         run.workbench.activate(adapter)
         with run.workbench.asking() as engine:
-            results += respond(
+            answered = respond(
                 run.prepared.domain, items, engine, run.workbench.chat_template,
                 progress=lambda done, total: run.listener.step(done, total, "mine"),
                 drafts={item.item_id: item.target for item in items},
             )  # fmt: skip
             cached += getattr(engine, "hits", 0)
-    errors = classify_all(results, run.classifiers)
+        results += answered
+        errors += run.taxonomy.classify_all(answered)  # of one model at a time: answers are compared with each other
     evaluation = Evaluation("mine", tuple(results), tuple(errors), run.clock() - begun, {"cached": cached})
     save_evaluation(folder / "mine", evaluation)
     return {"mined": len(results), "failing": sum(r.correct < 1 for r in results), "by_learner": len(learner_answers)}
@@ -191,7 +193,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
     """Diagnose on dev counts, choose rows, check them against everything protected."""
     number, data = state.done + 1, run.recipe.data
     rows = data.first_rows if number == 1 else data.rows
-    counts = cell_counts(champion.results, champion.errors)
+    counts = cell_counts(champion.results, champion.errors, may_trigger=run.may_trigger)
     targets = diagnose(counts, state.trials, data.targets, dev_items=len(champion.results))
     general = [TrainRow(item.item_id, "general", item.prompt, item.target, "general") for item in run.prepared.general]
     seed = run.settings.seed * 10_007 + number
@@ -212,6 +214,7 @@ def _curate(run: Run, state: LoopState, folder: Path, champion: Evaluation) -> d
             general_rows=general,
             broken_cells=state.broken,
             seed=seed,
+            may_trigger=run.may_trigger,
         )
     chosen = _with_earlier(run, state, curation)
     overlaps = find_overlaps(chosen, run.prepared.protected)

@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.config import Settings
 from harness.diagnosis import cell_counts
-from harness.errors import classify_all, load_classifiers
-from harness.errors.contract import Classifier
+from harness.errors.proven import triggering
+from harness.errors.setup import Taxonomy, load_taxonomy
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
 from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
@@ -50,6 +50,7 @@ class Run:
         clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
         versions: of the libraries that answers depend on; part of every evaluation's details.
         peak_memory: bytes that the process has held at most, 0 where that is not known.
+        may_trigger: error categories that may become targets; ``None`` for all.
     """
 
     run_dir: Path
@@ -61,10 +62,11 @@ class Run:
     clock: Clock
     listener: Listener = field(default_factory=Silent)
     now: Callable[[], str] = utc_now
-    classifiers: tuple[Classifier, ...] = field(default_factory=load_classifiers)
+    taxonomy: Taxonomy = field(default_factory=load_taxonomy)
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory: Callable[[], int] = lambda: 0
+    may_trigger: frozenset[str] | None = None
     held: frozenset[int] | None = None
     """Rounds whose learner's state may still lie on disk, as `harness.loop.iterate.prune` left it."""
     _folded: tuple[Ledger, int, LoopState] | None = field(default=None, repr=False)
@@ -133,7 +135,7 @@ class Run:
             results, stop = (ask(items, 0), None) if early is None else early(ask, environment)
             made_in = environment()
             cached = getattr(engine, "hits", 0)
-        errors = classify_all(results, self.classifiers)
+        errors = self.taxonomy.classify_all(results)
         details = {
             "fewshot": fewshot,
             "environment": made_in,
@@ -196,10 +198,12 @@ def open_run(
     clock: Clock,
     listener: Listener,
     now: Callable[[], str] = utc_now,
+    taxonomy: Taxonomy | None = None,
 ) -> Run:
     """Open a new run directory or resume the one that is there. The caller holds its lock.
 
     Args:
+        taxonomy: its classifiers; where left out, those of the settings and of the domain.
         environment: versions, platform, command; recorded, not compared.
 
     Raises:
@@ -207,13 +211,15 @@ def open_run(
     """
     import yaml
 
-    classifiers = load_classifiers()
+    taxonomy = taxonomy or load_taxonomy(settings.classifiers, prepared.domain.folders)
+    may_trigger = triggering(taxonomy.classifiers, override=settings.classifiers.trigger)
     identity = {
         "model": dict(workbench.identity),
         "settings": settings.identity(),
         "recipe": recipe.as_dict(),
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
-        "classifiers": {c.name: c.version for c in classifiers},
+        **taxonomy.identity(),
+        "may_trigger": sorted(may_trigger),
     }
     manifest = run_dir / "manifest.json"
     if manifest.exists():
@@ -247,9 +253,10 @@ def open_run(
     if not (run_dir / "config.yaml").exists():
         write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
     ledger = Ledger(run_dir / "ledger.jsonl")
-    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, classifiers)
+    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, taxonomy)
     versions = environment.get("versions", {})
     run.versions = {name: versions[name] for name in ANSWERS_DEPEND_ON if name in versions}
+    run.may_trigger = may_trigger
     if not ledger.entries:
         ledger.append(
             "open",

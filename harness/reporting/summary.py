@@ -56,6 +56,8 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         if final.get("guard")
         else None,
         "categories": _categories(baseline_dev, champion_dev),
+        "tags": _tags(baseline_dev, champion_dev),
+        "not_assessed": _not_assessed(baseline_dev, champion_dev),
         "rounds": [{key: data[key] for key in _ROUND_KEYS} for data in rounds],
     }
 
@@ -82,3 +84,25 @@ def _categories(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _tags(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    scores_before, scores_after = before.by_tag(), after.by_tag()
+    return [
+        {"tag": tag, "before": value.as_dict(), "after": scores_after[tag].as_dict()}
+        for tag, value in scores_before.items()
+        if tag in scores_after
+    ]
+
+
+def _not_assessed(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    counts_before, counts_after = before.not_assessed(), after.not_assessed()
+    return [
+        {
+            "category": name,
+            "before": counts_before.get(name, 0),
+            "after": counts_after.get(name, 0),
+            "n": len(after.results),
+        }
+        for name in sorted({*counts_before, *counts_after})
+    ]

@@ -91,6 +91,22 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class TagRow:
+    """The items of one tag in one set.
+
+    Attributes:
+        where: ``Test`` or ``Dev``.
+        after, paired: ``None`` while the champion is the untouched model.
+    """
+
+    where: str
+    tag: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any] | None
+    paired: Paired | None
+
+
+@dataclass(frozen=True)
 class Training:
     """What one round was trained on.
 
@@ -136,6 +152,7 @@ class View:
     prompts: Prompting | None
     metrics: tuple[MetricTable, ...]
     confused: tuple[Confused, ...]
+    tags: tuple[TagRow, ...]
     cases_of: str
     cases: tuple[CaseGroup, ...]
     trainings: tuple[Training, ...]
@@ -165,6 +182,7 @@ def build_view(data: ReportData) -> View:
         prompts=_prompting(data),
         metrics=metric_tables(data.metrics),
         confused=tuple(_confused(data)),
+        tags=tuple(_tags(data)),
         cases_of=cases_of,
         cases=cases,
         trainings=tuple(_training(view) for view in data.rounds),
@@ -305,6 +323,22 @@ def _confused(data: ReportData) -> list[Confused]:
     items = "test" if any(row["items"] == "test" for row in data.confusions) else "dev"
     own = [row for row in data.confusions if row["items"] == items]
     return confused(items, {row["skill"]: row["after"] or row["before"] for row in own})
+
+
+def _tags(data: ReportData) -> list[TagRow]:
+    """Test first, where it was opened, then dev: one row a tag."""
+    tested = (data.summary.get("test") or {}).get("round", 0)
+    sets = (
+        ("Test", data.test_before, data.test_after if tested else None),
+        ("Dev", data.baseline_dev, data.champion_dev if data.summary["champion"]["round"] else None),
+    )
+    rows = []
+    for where, before, after in sets:
+        for tag, score in before.by_tag().items() if before else ():
+            paired = compare(before, after, tag=tag)
+            reached = after.by_tag()[tag].as_dict() if after and paired else None
+            rows.append(TagRow(where, tag, score.as_dict(), reached, paired))
+    return rows
 
 
 def _training(view: RoundView) -> Training:

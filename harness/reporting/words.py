@@ -33,14 +33,18 @@ class Headline:
     sentence: str
 
 
-def compare(before: Evaluation | None, after: Evaluation | None, skill: str | None = None) -> Paired | None:
-    """The paired comparison of two evaluations on the items they share, of one skill or of all.
+def compare(
+    before: Evaluation | None, after: Evaluation | None, skill: str | None = None, tag: str | None = None
+) -> Paired | None:
+    """The paired comparison of two evaluations on the items they share, of one skill, of one tag or of all.
 
     ``None`` where an evaluation is missing or they share no item.
     """
     if before is None or after is None:
         return None
-    wanted = {result.item_id for result in before.results if skill is None or result.skill == skill}
+    wanted = {
+        result.item_id for result in before.results if skill in (None, result.skill) and tag in (None, result.tag)
+    }
     old = {item: value for item, value in before.correctness().items() if item in wanted}
     new = {item: value for item, value in after.correctness().items() if item in wanted}
     shared = old.keys() & new.keys()
@@ -164,10 +168,13 @@ def unknowns(data: ReportData) -> list[str]:
             "the gain is of training as a whole, not of its targeting"
         )
     sentences.append(control + ".")
-    unjudged = sorted({name for record in data.champion_dev.errors for name in record.not_assessed})
+    unjudged = data.champion_dev.not_assessed()
     if unjudged:
-        names = ", ".join(name.replace("_", " ") for name in unjudged)
-        sentences.append(f"Not assessed on every response: {names}; a count of these is a lower bound.")
+        n = len(data.champion_dev.results)
+        names = ", ".join(f"{name.replace('_', ' ')} on {integer(count)}" for name, count in unjudged.items())
+        sentences.append(
+            f"Not assessed on every response (of {integer(n)} dev items): {names}; a count of these is a lower bound."
+        )
     return sentences
 
 

@@ -6,17 +6,20 @@ lm-eval loads this file by its path, so it imports the installed package only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import classify_response_metrics
+from harness.errors.text import count_words
 from harness.exceptions import InputError, did_you_mean
 from harness.storage import read_jsonl
 
 DATA = Path(__file__).resolve().parent / "data"
 SPLITS = ("train", "validation", "test")
-SKILLS = ("extraction", "routing", "grounded", "scope")
+SKILLS = (
+    "extraction", "routing", "grounded", "scope", "tools", "rewrite", "reply", "arithmetic", "paraphrase", "dialogue",
+)  # fmt: skip
 
 QUEUES = (
     "refund-status", "refund-request", "exchange", "return-label", "delivery-tracking", "delivery-missing",
@@ -43,16 +46,51 @@ INSTRUCTIONS = {
         "You are the support desk of Norrvale. Answer a question about Norrvale's products and service in a few words "
         "from the note. To any other question, answer exactly: {sentence}"
     ),
+    "tools": (
+        "Choose the tool that does what the message to the Norrvale support desk asks for. Answer with one JSON object "
+        'and nothing else: {{"name": the tool, "arguments": {{its parameters with their values from the message}}}}. '
+        'If no tool does it, answer {{"name": "none", "arguments": {{}}}}.'
+    ),
+    "rewrite": (
+        "Correct the spelling of the message to the Norrvale support desk. Change nothing else, and answer with the "
+        "corrected message alone."
+    ),
+    "reply": (
+        "Write a polite reply from the Norrvale support desk. Begin with Dear and the customer's name, give each fact "
+        "word for word, and end with Kind regards, Norrvale. Never tell what is internal. Stay within the limit."
+    ),
+    "arithmetic": (
+        "Work out what a customer of Norrvale asks for. Answer with the result alone: a sum like 7 euros, a number of "
+        "days like 7 days, or a date like 7 April."
+    ),
+    "paraphrase": (
+        "Each desk of Norrvale has a duty. Answer with the city of the desk that the message is for, and nothing else."
+    ),
+    "dialogue": (
+        "Read the talk of a customer with the Norrvale support desk. Answer the customer's last question in a few "
+        "words taken from the talk."
+    ),
 }
 
-# Which error categories can occur and be judged: no fixed sentence to miss in the first two, no form to break in the
-# others. `truncated` needs the finish reason, which lm-eval does not hand over.
-_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive")
+# What the answer must stand on, by the label of the line at which that ends; added on loading.
+_CONTEXT_ENDS = {"grounded": "\nQuestion:", "scope": "\nQuestion:", "dialogue": "\nCustomer:"}
+
+# Which error categories can occur and be judged. `truncated` needs the finish reason and `inconsistent` the other item
+# of the pair: lm-eval hands over neither.
+_ALWAYS = ("wrong_answer", "empty", "too_long", "repetitive", "leaked_prompt", "copied_prompt")
+_WORDS = ("hallucinated", "misspelled")
+_WRITTEN = (*_ALWAYS, *_WORDS, "needless_refusal", "wrong_language", "ignored_constraint")
 CATEGORIES = {
-    "extraction": (*_ALWAYS, "invalid_format"),
+    "extraction": (*_ALWAYS, "invalid_format", "hallucinated"),
     "routing": (*_ALWAYS, "invalid_format"),
-    "grounded": (*_ALWAYS, "missed_refusal", "needless_refusal"),
-    "scope": (*_ALWAYS, "missed_refusal", "needless_refusal"),
+    "grounded": (*_ALWAYS, *_WORDS, "needless_refusal", "unsupported_answer"),
+    "scope": (*_ALWAYS, *_WORDS, "needless_refusal", "missed_refusal"),
+    "tools": (*_ALWAYS, "invalid_format", "malformed_call", "wrong_tool", "wrong_argument"),
+    "rewrite": _WRITTEN,
+    "reply": _WRITTEN,
+    "arithmetic": (*_ALWAYS, "needless_refusal"),
+    "paraphrase": (*_ALWAYS, "invalid_format"),
+    "dialogue": (*_ALWAYS, *_WORDS, "needless_refusal"),
 }
 
 
@@ -70,13 +108,38 @@ def load(skill: str, **_: object) -> dict[str, Any]:
 
     if skill not in SKILLS:
         raise InputError(f"helpdesk has no skill '{skill}'.{did_you_mean(skill, SKILLS)}")
+    complete = _completed(skill)
     found = {}
     for split in SPLITS:
-        docs = read_jsonl(DATA / f"{skill}_{split}.jsonl")
-        if skill == "routing":  # the same 24 names for each item stand once, here
-            docs = [{**doc, "expects": {**doc["expects"], "labels": list(QUEUES)}} for doc in docs]
-        found[split] = Dataset.from_list(docs)
+        docs = [complete(doc) for doc in read_jsonl(DATA / f"{skill}_{split}.jsonl")]
+        # A table has one set of keys for all rows; as text, each document keeps its own.
+        rows = [{**doc, "expects": json.dumps(doc["expects"])} for doc in docs]
+        found[split] = Dataset.from_list(rows).with_transform(_documents)
     return found
+
+
+def _documents(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns of the table as columns of documents."""
+    return {**batch, "expects": [json.loads(text) for text in batch["expects"]]}
+
+
+def _completed(skill: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What adds to a line of data that which stands once for all: labels, documentation of tools, the context."""
+    tools = {tool["name"]: tool for tool in read_jsonl(DATA / "tools.jsonl")} if skill == "tools" else {}
+
+    def complete(doc: Mapping[str, Any]) -> dict[str, Any]:
+        expects = dict(doc["expects"])
+        if skill == "routing":
+            expects["labels"] = list(QUEUES)
+        if skill == "tools":
+            expects["tools"] = [tools[name] for name in expects["tools"]]
+        if skill in _CONTEXT_ENDS:
+            expects["context"] = doc["input"].rpartition(_CONTEXT_ENDS[skill])[0]
+        if skill == "grounded":
+            expects["answerable"] = not expects["refusal"]
+        return {**doc, "expects": expects}
+
+    return complete
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:
@@ -93,8 +156,8 @@ def normalise(text: str) -> str:
     return " ".join(words).rstrip(" .,;:!?")
 
 
-def _fields(text: str) -> dict[str, Any] | None:
-    """The one JSON object that ``text`` is, its strings stripped; None for anything else."""
+def _fields(text: str) -> str | None:
+    """The one JSON object that ``text`` is, in canonical form and its strings stripped; None for anything else."""
 
     def no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in pairs}) < len(pairs):
@@ -103,19 +166,34 @@ def _fields(text: str) -> dict[str, Any] | None:
 
     try:
         value = json.loads(text.strip(), object_pairs_hook=no_key_twice)
+        return json.dumps(value, sort_keys=True) if isinstance(value, dict) else None  # as text, 1 and true differ
     except (ValueError, RecursionError):  # responses are hostile input: a thousand opening brackets, too
         return None
-    return value if isinstance(value, dict) else None
+
+
+def keeps(constraints: Mapping[str, Any], response: str) -> bool:
+    """Whether ``response`` keeps to an item's constraints; case and line breaks in its text do not count."""
+    text = " ".join(response.split()).casefold()
+    return (
+        count_words(response) <= constraints["max_words"]
+        and all(" ".join(part.split()).casefold() in text for part in constraints["must_contain"])
+        and not any(part.casefold() in text for part in constraints["must_not_contain"])
+    )
 
 
 def score(doc: Mapping[str, Any], response: str) -> float:
     """1.0 for a right response, else 0.0.
 
-    ``json``: the same object (order of keys and outer spaces of strings apart); ``label``: the same label (case, outer
-    spaces and a closing full stop apart); ``text``: the target or one of ``accepted`` after `normalise`.
+    reply: all of its constraints hold (`keeps`); rewrite: the target, spacing apart; else by the item's format:
+    ``json``, the same object (order of keys and outer spaces of strings apart); ``label``, the same label (case, outer
+    spaces and a closing full stop apart); ``text``, the target or one of ``accepted`` after `normalise`.
     """
     form, target = doc["expects"]["format"], doc["target"]
-    if form == "json":
+    if doc["skill"] == "reply":
+        right = keeps(doc["expects"]["constraints"], response)
+    elif doc["skill"] == "rewrite":
+        right = response.split() == target.split()
+    elif form == "json":
         fields = _fields(response)
         right = fields is not None and fields == _fields(target)
     elif form == "label":
@@ -129,5 +207,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str,
     """lm-eval's hook: ``exact_match`` and ``err_<category>`` for the categories of the skill, each 0.0 or 1.0."""
     skill, response = doc["skill"], results[0]
     correct = score(doc, response)
-    errors = classify_response_metrics(f"helpdesk_{skill}", doc, doc_to_text(doc), doc["target"], response, correct)
-    return {"exact_match": correct, **{f"err_{name}": errors[f"err_{name}"] for name in CATEGORIES[skill]}}
+    errors = classify_response_metrics(
+        f"helpdesk_{skill}", doc, doc_to_text(doc), doc["target"], response, correct, categories=CATEGORIES[skill]
+    )
+    return {"exact_match": correct, **errors}

@@ -7,13 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.errors.contract import ErrorLabel, not_assessed
-from harness.errors.jsontext import JsonFault, JsonValue, find_json
+from harness.errors.jsontext import JsonFault, JsonValue, find_json, key_span
 from harness.errors.text import quote, visible_span
 from harness.evaluation.items import ItemResult
 
 CUT_CONFIDENCE = 0.4  # JSON that the token limit cut: doubtful as a fault of form, so `truncated` becomes primary
 _NAMED_KEYS = 5
-_KEY_CHARACTERS = 200
 _LABEL_HEAD = 10_000  # characters in which a label amid text is looked for
 _FENCE = re.compile(r"`{3,}\s*+\w*+\s*+(?:`{3,}+)?+")
 _LOOSE_EDGES = " \t\r\n\"'`*.\u201c\u201d\u2018\u2019"  # what models put round a label
@@ -67,14 +66,18 @@ def _json_faults(text: str, keys: tuple[str, ...], *, cut: bool) -> list[_Fault]
     given = Counter(found.keys)
     twice = [key for key, count in given.items() if count > 1]
     if twice:
-        faults.append(_Fault(_key_span(text, twice[0], found), f"key given more than once: {_names(twice)}"))
+        faults.append(
+            _Fault(key_span(text, twice[0], found.start, found.end), f"key given more than once: {_names(twice)}")
+        )
     if keys:
         missing = [key for key in keys if key not in given]
         unexpected = [key for key in given if key not in keys]
         if missing:
             faults.append(_Fault((found.start, found.end), f"missing key: {_names(missing)}"))
         if unexpected:
-            faults.append(_Fault(_key_span(text, unexpected[0], found), f"unexpected key: {_names(unexpected)}"))
+            faults.append(
+                _Fault(key_span(text, unexpected[0], found.start, found.end), f"unexpected key: {_names(unexpected)}")
+            )
     return faults
 
 
@@ -100,14 +103,6 @@ def _text_around(text: str, found: JsonValue) -> list[_Fault]:
         what = "code fence" if _FENCE.fullmatch(piece) else f"text {quote(piece)}"
         faults.append(_Fault((offset + visible[0], offset + visible[1]), f"{what} {where} the JSON"))
     return faults
-
-
-def _key_span(text: str, key: str, found: JsonValue) -> tuple[int, int] | None:
-    """Where ``key`` stands; ``None`` where it is written with escapes, or is too long to be looked for."""
-    if len(key) > _KEY_CHARACTERS:
-        return None
-    match = re.compile(re.escape(f'"{key}"') + r"(?=\s*+:)").search(text, found.start, found.end)
-    return match.span() if match else None
 
 
 def _names(keys: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""missed_refusal and needless_refusal: a refusal that is due and not given, or given and not due.
+"""missed_refusal, unsupported_answer and needless_refusal: a refusal that is due and not given, or given and not due.
 
 A refusal is the skill's own sentence, found fuzzily, or one of the turns of phrase by which models decline.
 """
@@ -138,20 +138,43 @@ class MissedRefusal:
     """Sees answers to questions that should have been declined; needs ``expects.refusal``."""
 
     name = "missed_refusal"
-    version = "1"
+    version = "2"
     categories: tuple[str, ...] = ("missed_refusal",)
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
-        """One label over the whole response where a refusal is due and none is found; any wording counts as given."""
+        """One label over the whole response where a refusal is due and none is found; any wording counts as given.
+
+        Silent where the context does not answer the question: that is `UnsupportedAnswer`'s to see.
+        """
         expected = item.expectation
         if expected.refusal is None:
             return [not_assessed("missed_refusal", "the item does not say whether a refusal is due")]
-        if not expected.refusal or item.correct >= 1.0:
+        if not expected.refusal or expected.answerable is False or item.correct >= 1.0:
             return []
         if find_refusal(item.response, expected.refusal_sentence or item.target) is not None:
             return []
         span = visible_span(item.response)
         return [ErrorLabel("missed_refusal", 0.9, span, "a refusal is due and none is given")]
+
+
+class UnsupportedAnswer:
+    """Sees answers to questions that the context does not answer; needs ``expects.answerable``."""
+
+    name = "unsupported_answer"
+    version = "1"
+    categories: tuple[str, ...] = ("unsupported_answer",)
+
+    def classify(self, item: ItemResult) -> list[ErrorLabel]:
+        """One label over the whole response where it does not say, in whatever words, that there is no answer."""
+        expected = item.expectation
+        if expected.answerable is None:
+            return [not_assessed("unsupported_answer", "the item does not say whether it can be answered")]
+        if expected.answerable or item.correct >= 1.0:
+            return []
+        span = visible_span(item.response)
+        if span is None or find_refusal(item.response, expected.refusal_sentence or item.target) is not None:
+            return []
+        return [ErrorLabel("unsupported_answer", 0.9, span, "answers what the context does not say")]
 
 
 class NeedlessRefusal:

@@ -1,0 +1,103 @@
+# fmt: off
+"""Wording of the reply items.
+
+A situation is what the reply is about, the facts that it must give word for word, and a sentence that does. `INTERNAL`
+is what the desk knows and must not tell.
+"""
+
+from __future__ import annotations
+
+Situation = tuple[str, tuple[str, ...], str]
+
+SITUATIONS: dict[str, tuple[Situation, ...]] = {
+    "train": (
+        ("repair, {p}", ("ready on {date}", "costs {e} euros"), "The repair of your {p} is ready on {date} and costs {e} euros."),
+        ("refund, order {order}", ("{e} euros", "within {d1} days"), "We will pay back {e} euros for order {order} within {d1} days."),
+        ("late parcel", ("held in {city1}", "arrives on {day1}"), "Your parcel was held in {city1} and arrives on {day1}."),
+        ("spare lid, {p}", ("out of stock", "back in {month}"), "The lid of the {p} is out of stock and will be back in {month}."),
+        ("guarantee, {p}", ("covered for {y} years", "free of charge"), "Your {p} is covered for {y} years, so the repair is free of charge."),
+        ("broken {type}", ("a new one", "on {day1}"), "We will send you a new one in place of the broken {type} on {day1}."),
+        ("visit of the technician", ("{date}", "{m1} minutes"), "Our technician will come on {date} and stay about {m1} minutes."),
+        ("invoice, order {order}", ("corrected", "by email"), "The invoice for order {order} was corrected and you will get it by email."),
+        ("return of the {type}", ("within {d1} days", "at our cost"), "You can send the {type} back within {d1} days, at our cost."),
+        ("shop in {city1}", ("closed on {day1}", "moves in {month}"), "Our shop in {city1} is closed on {day1} and moves in {month}."),
+        ("filters, {p}", ("every {n1} weeks", "{e} euros a pack"), "Please change the filter of the {p} every {n1} weeks; it costs {e} euros a pack."),
+        ("leak, {p}", ("tighten the {colour1} ring", "use less water"), "If your {p} leaks, please tighten the {colour1} ring and use less water."),
+        ("gift card", ("valid for {y} years", "no minimum"), "Your gift card is valid for {y} years and there is no minimum to spend."),
+        ("double payment", ("paid twice", "{e} euros back"), "You are right that you paid twice, so you get {e} euros back."),
+        ("change of address", ("new address", "too late for order {order}"), "We have noted your new address, but it came too late for order {order}."),
+        ("colour of the {p}", ("only in {colour1}", "{colour2} from {month}"), "At present we have the {p} only in {colour1}, and in {colour2} from {month}."),
+        ("cancelled order {order}", ("stopped in time", "nothing to pay"), "Order {order} was stopped in time and there is nothing to pay."),
+        ("lost password", ("new link", "for {n1} hours"), "We have sent you a new link, which works for {n1} hours."),
+        ("noise, {p}", ("quite normal", "first {m1} minutes"), "With the {p} some noise is quite normal for the first {m1} minutes."),
+        ("bulk order, {p}", ("{n1} per cent off", "from {n2} pieces"), "For the {p} we can offer {n1} per cent off from {n2} pieces."),
+        ("recycling, {type}", ("free of charge", "in {city1}"), "We take back your old {type} free of charge at our shop in {city1}."),
+        ("job application", ("no opening", "until {month}"), "At the moment we have no opening, and that stays so until {month}."),
+        ("wrong item, order {order}", ("keep it", "the {p} follows"), "Please keep it as a gift; the {p} follows at once for order {order}."),
+        ("manual, {p}", ("page {n1}", "on our website"), "What you look for is on page {n1} of the manual for the {p}, also on our website."),
+        ("course in {city1}", ("fully booked", "next one in {month}"), "The course in {city1} is fully booked, but there is a next one in {month}."),
+        ("bonus points", ("{d1} points", "expire in {month}"), "You have {d1} points, and they expire in {month}."),
+        ("price of the {p}", ("{e1} euros", "until {date}"), "The price of the {p} is {e1} euros until {date}."),
+        ("crushed carton", ("no damage inside", "send a photo"), "If there is no damage inside, all is well; otherwise please send a photo."),
+        ("paint, {p}", ("harmless", "can be polished"), "The mark on your {p} is harmless and can be polished."),
+        ("newsletter", ("removed your name", "one last mail"), "We have removed your name from the list, and only one last mail may come."),
+        ("power cut, {p}", ("hold the {colour1} button", "{n1} seconds"), "To start your {p} again, please hold the {colour1} button for {n1} seconds."),
+        ("express, order {order}", ("leaves today", "{e} euros more"), "Order {order} leaves today by express, which is {e} euros more."),
+        ("trade-in, {type}", ("{e} euros off", "any brand"), "For your old {type} we take {e} euros off a new one, and any brand will do."),
+        ("call back", ("on {day1}", "{person1}"), "We have asked {person1} to telephone you on {day1}."),
+        ("parts, {p}", ("no longer made", "a used one"), "That part of the {p} is no longer made, but we can offer you a used one."),
+        ("tour of the factory", ("each {day1}", "{n1} guests"), "There is a tour of the factory each {day1}, for {n1} guests at most."),
+        ("lime in the {type}", ("citric acid", "no vinegar"), "For lime in your {type} please use citric acid and no vinegar."),
+        ("app, {p}", ("version {n1}", "solves this"), "Please install version {n1} of the app, which solves this for the {p}."),
+        ("instalments, order {order}", ("{n1} months", "no interest"), "You can pay order {order} over {n1} months with no interest."),
+        ("missing screws", ("in the post", "since {day1}"), "The screws that were missing have been in the post since {day1}."),
+        ("safety of the {p}", ("unplug it", "not dangerous"), "Please unplug it before you clean your {p}; otherwise it is not dangerous."),
+        ("rental, {type}", ("{e} euros a day", "in {city1} only"), "You can rent the {type} for {e} euros a day, in {city1} only."),
+        ("review of the {p}", ("checked first", "online by {day1}"), "Your review of the {p} is checked first and will be online by {day1}."),
+        ("voltage, {p}", ("not made for America", "adapter does not help"), "The {p} is not made for America, and an adapter does not help."),
+        ("prize draw", ("a voucher", "worth {e} euros"), "You have won a voucher in our prize draw, worth {e} euros."),
+    ),
+    "validation": (
+        ("damaged {type}", ("our mistake", "another on {date}"), "The damage was our mistake, and you will get another on {date}."),
+        ("credit, purchase {order}", ("{e} euros", "to your card"), "For purchase {order} we transfer {e} euros to your card."),
+        ("stuck shipment", ("customs in {city1}", "{n1} more days"), "Your shipment is with the customs in {city1} and needs {n1} more days."),
+        ("inspection of the {p}", ("nothing wrong", "{e} euros"), "We found nothing wrong with your {p}; the inspection is {e} euros."),
+        ("holder for the {p}", ("sold separately", "in {colour1}"), "The holder for the {p} is sold separately and comes in {colour1}."),
+        ("opening times, {city1}", ("also on {day1}", "except in {month}"), "Our branch in {city1} is open also on {day1}, except in {month}."),
+        ("battery of the {p}", ("lasts {y} years", "easy to replace"), "The battery of the {p} lasts {y} years and is easy to replace."),
+        ("login", ("locked for {n1} minutes", "after three tries"), "Your login was locked for {n1} minutes after three tries."),
+        ("loan of a {type}", ("from {day1}", "no deposit"), "You can have a {type} on loan from {day1}, with no deposit."),
+        ("warranty transfer", ("new owner", "serial number"), "The new owner keeps the warranty if we get the serial number."),
+        ("smoke from the {type}", ("do not use it", "collect it on {day1}"), "Please do not use it any more; we collect it on {day1}, and the {type} is examined."),
+        ("student discount", ("{n1} per cent", "with a valid card"), "Students get {n1} per cent off with a valid card."),
+        ("brush, {p}", ("fits the {p2} too", "{e} euros"), "The brush of your {p} fits the {p2} too and costs {e} euros."),
+        ("second delivery, {order}", ("nobody was home", "tried again on {day1}"), "As nobody was home, delivery of {order} is tried again on {day1}."),
+        ("cooking class", ("two places left", "{date}"), "There are two places left in the cooking class on {date}."),
+        ("deleted data", ("kept until {month}", "by law"), "Your bills are kept until {month} by law; all else is deleted."),
+    ),
+    "test": (
+        ("cracked jug, {p}", ("replaced at once", "costs you nothing"), "The cracked jug of your {p} is replaced at once, and that costs you nothing."),
+        ("payment for {order}", ("did not arrive", "by {date}"), "Your payment for {order} did not arrive; please send it by {date}."),
+        ("courier for the {type}", ("at your door", "{n1} days from now"), "The courier for the {type} will be at your door {n1} days from now."),
+        ("workshop in {city1}", ("moved to {city2}", "same telephone"), "Our workshop in {city1} has moved to {city2}, with the same telephone."),
+        ("heating of the {p}", ("{m1} minutes", "lid closed"), "Your {p} needs {m1} minutes to heat up with the lid closed."),
+        ("club card", ("sent again", "old one is blocked"), "Your club card was sent again, and the old one is blocked."),
+        ("order {order}, gift paper", ("{colour1} paper", "{e} euros extra"), "We wrap order {order} in {colour1} paper for {e} euros extra."),
+        ("delay, {p}", ("short of parts", "not before {month}"), "We are short of parts, so your {p} comes late and not before {month}."),
+        ("sensor of the {type}", ("wipe it dry", "press reset"), "If the sensor of the {type} is wet, please wipe it dry and press reset."),
+        ("fair in {city1}", ("hall {n1}", "from {day1}"), "You find us at the fair in {city1}, hall {n1}, from {day1}."),
+        ("second-hand {type}", ("tested by us", "{y} years of cover"), "Each second-hand {type} was tested by us and has {y} years of cover."),
+        ("complaint about the driver", ("spoke to him", "a small gift"), "We spoke to him at once, and a small gift is on its way to you."),
+        ("energy use of the {p}", ("{d1} watts", "less than the {p2}"), "The {p} draws {d1} watts, which is less than the {p2}."),
+        ("tax, {order}", ("goods left the country", "{e} euros"), "As the goods left the country, you get {e} euros of tax back for {order}."),
+        ("child lock, {p}", ("both arrows", "{n1} seconds"), "To lock your {p}, please press both arrows for {n1} seconds."),
+        ("lost parcel", ("found in {city1}", "again with the courier"), "Your parcel was found in {city1} and is again with the courier."),
+    ),
+}
+
+INTERNAL = {
+    "train": ("repeat caller", "weak hinge in this batch", "supplier is late", "margin is thin", "staff shortage",
+              "court case pending", "often complains", "new model soon", "courier under review", "bad press expected"),
+    "validation": ("known design flaw", "depot overloaded", "unpaid bills", "price rise planned"),
+    "test": ("pays late", "whole series faulty", "branch will close", "lawyer involved"),
+}
