@@ -160,6 +160,32 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def _named(settings: Settings, base: Path) -> Settings:
+    """``guard`` and ``prompt`` that name several things (``a,b=PATH``) as mappings, paths below ``base``."""
+    guard: Any = settings.guard
+    if isinstance(guard, str) and re.search("[,=]", guard):
+        guard = _pairs("guard", guard)
+    if isinstance(guard, dict):
+        guard = {name: str(base / path) if path else None for name, path in guard.items()}
+    prompt: Any = settings.prompt
+    if isinstance(prompt, str) and "=" in prompt:
+        prompt = _pairs("prompt", prompt)
+        if None in prompt.values():
+            raise InputError(f"prompt is '{settings.prompt}'; give one name, or TASK=NAME,TASK=NAME")
+    return dataclasses.replace(settings, guard=guard, prompt=prompt)
+
+
+def _pairs(field: str, text: str) -> dict[str, str | None]:
+    """``a,b=c`` as ``{"a": None, "b": "c"}``."""
+    pairs: dict[str, str | None] = {}
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if not name or name in pairs or ("=" in part and not value):
+            raise InputError(f"{field} is '{text}'; give names once each, as NAME or NAME=VALUE, separated by commas")
+        pairs[name] = value or None
+    return pairs
+
+
 def _checked_classifiers(given: ClassifierSettings, file: YamlFile, base: Path) -> ClassifierSettings:
     """``given`` with its paths taken from ``base``.
 
@@ -187,30 +213,6 @@ def _checked_classifiers(given: ClassifierSettings, file: YamlFile, base: Path) 
         custom[name] = dataclasses.replace(category, json_schema=schema, function=function)
     model = given.hallucination_model
     return dataclasses.replace(given, custom=custom, hallucination_model=str(base / model) if model else "")
-def _named(settings: Settings, base: Path) -> Settings:
-    """``guard`` and ``prompt`` that name several things (``a,b=PATH``) as mappings, paths below ``base``."""
-    guard: Any = settings.guard
-    if isinstance(guard, str) and re.search("[,=]", guard):
-        guard = _pairs("guard", guard)
-    if isinstance(guard, dict):
-        guard = {name: str(base / path) if path else None for name, path in guard.items()}
-    prompt: Any = settings.prompt
-    if isinstance(prompt, str) and "=" in prompt:
-        prompt = _pairs("prompt", prompt)
-        if None in prompt.values():
-            raise InputError(f"prompt is '{settings.prompt}'; give one name, or TASK=NAME,TASK=NAME")
-    return dataclasses.replace(settings, guard=guard, prompt=prompt)
-
-
-def _pairs(field: str, text: str) -> dict[str, str | None]:
-    """``a,b=c`` as ``{"a": None, "b": "c"}``."""
-    pairs: dict[str, str | None] = {}
-    for part in text.split(","):
-        name, _, value = (piece.strip() for piece in part.partition("="))
-        if not name or name in pairs or ("=" in part and not value):
-            raise InputError(f"{field} is '{text}'; give names once each, as NAME or NAME=VALUE, separated by commas")
-        pairs[name] = value or None
-    return pairs
 
 
 def parse_duration(text: str) -> float:

@@ -111,9 +111,12 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, list):
             return [_convert(item, typing.get_args(hint)[0], where) for item in value]
     elif origin is dict:
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            inner = typing.get_args(hint)[1]
-            return {key: _convert(item, inner, f"{where}, '{key}',") for key, item in value.items()}
+        inner = typing.get_args(hint)[1]
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {
+                key: item if inner is Any else _convert(item, inner, f"{where}, '{key}',")
+                for key, item in value.items()
+            }
     elif hint is type(None):
         if value is None:
             return None

@@ -256,6 +256,31 @@ def test_a_guard_may_be_a_name_or_several_of_which_some_have_rows(tasks: Path, t
     assert {item.task for item in general_rows(several)} == {"toy_guard"}
 
 
+def test_a_benchmark_by_name_without_a_hub_says_how_to_do_without() -> None:
+    with pytest.raises(InputError) as caught:
+        load_guards("arc_easy", [])
+    assert str(caught.value).startswith("domain 'arc_easy': cannot be loaded")
+    assert str(caught.value).endswith("; without a hub give it local rows: guard: {arc_easy: PATH}")
+
+
+def test_a_tag_cannot_have_local_rows(tmp_path: Path) -> None:
+    folder = write_toy_tasks(tmp_path / "tasks")
+    for name in ("toy_add", "toy_reverse"):
+        (folder / f"{name}.yaml").write_text((folder / f"{name}.yaml").read_text() + "tag: sums\n")
+    with pytest.raises(InputError) as caught:
+        load_guards({"sums": str(tmp_path)}, [folder])
+    assert str(caught.value) == "guard 'sums': is a tag; give its tasks local rows one by one: toy_add, toy_reverse"
+
+
+def test_a_task_of_ones_own_can_have_other_rows(tmp_path: Path, tasks: Path) -> None:
+    rows = [{"input": f"What is {n} + 0?", "target": str(n)} for n in range(9)]
+    own = load_guards({"toy_add": str(write_jsonl(tmp_path / "rows.jsonl", rows))}, [tasks])
+    assert own is not None
+    items, _, _ = guard_items(own, None)
+    assert [(item.prompt, item.target) for item in items] == [(row["input"], row["target"]) for row in rows]
+    assert general_rows(own) == []  # its train split is not read
+
+
 def test_a_task_in_two_guards_is_refused(tasks: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_guards({"toy": None, "toy_add": None}, [tasks])

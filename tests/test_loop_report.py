@@ -60,9 +60,9 @@ SUMMARY = {
     ),
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
+    "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
     "tags": [..., {"tag": str, "before": SCORE, "after": SCORE}],
     "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
-    "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
 }  # fmt: skip
 
 

@@ -102,11 +102,12 @@ def test_multiple_choice_has_the_tasks_own_metrics_alone() -> None:
 def test_of_a_skill_that_mixes_both_only_written_answers_are_compared_as_text() -> None:
     results = [
         result("paris", "rome", metrics={"acc": 0.0}, tokens=0),
-        result("rome", "rome", metrics={"acc": 1.0}),
+        result("rome", "rome", metrics={"acc": 1.0, "exact_match": 0.5}),
     ]
     found = by_name(skill_metrics(results))
     assert (found["acc"].n, found["acc"].value) == (2, 0.5)
     assert (found["f1"].n, found["f1"].value) == (1, 1.0)
+    assert (found["exact_match"].n, found["exact_match"].value) == (1, 0.5)  # by its task's rule, where it has one
 
 
 def test_other_accepted_answers_count_as_references() -> None:

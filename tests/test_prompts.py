@@ -110,7 +110,7 @@ def test_malformed_prompts_are_refused_with_file_and_line(tasks: Path, text: str
 
 def test_a_name_in_both_places_is_refused(tasks: Path) -> None:
     with pytest.raises(InputError) as caught:
-        read_prompts("toy_add", {"prompts": {"plain": "{{input}}"}}, tasks / "toy_add.yaml")
+        read_prompts("toy_add", {"prompts": {"plain": "{{input}}"}}, tasks)
     assert str(caught.value).endswith("prompts.yaml:1: prompt 'plain' is given twice for task 'toy_add'; drop one")
 
 

@@ -277,6 +277,8 @@ def test_where_the_default_is_best_nothing_else_is_advised() -> None:
     best = {**PROMPTS["zero_shot"], "chosen": {"t_scope": "default", "t_routing": "default"}}
     found = sentences({**PROMPTS, "zero_shot": best, "any": None})
     assert found == ["Start from the default prompts: none of the others does better zero-shot."]
+    found = sentences({**PROMPTS, "zero_shot": best, "any": best})
+    assert found[1:] == ["Nor does any prompt with 4 examples."]
 
 
 def test_rows_come_by_skill_with_the_default_first() -> None:

@@ -38,10 +38,10 @@ class DomainTask:
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
             of the code beside its YAML.
-        folder: where its YAML lies; ``None`` where lm-eval does not say.
         skill: what its items count under where the document names no skill; empty for the task's name.
         graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
         prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
+        folder: where its YAML lies; ``None`` where lm-eval does not say.
     """
 
     name: str
@@ -51,10 +51,10 @@ class DomainTask:
     max_new_tokens: int
     config_hash: str
     task: Any = field(repr=False, compare=False)
-    folder: Path | None = None
     skill: str = ""
     graded: bool = False
     prompts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     return Domain(
         name,
         {
-            task_name: task_handle(task_name, task, getattr(manager.task_index.get(task_name), "yaml_path", None))
+            task_name: task_handle(task_name, task, _folder(manager.task_index.get(task_name)))
             for task_name, task in loaded.items()
         },
     )
@@ -249,9 +249,14 @@ def _every_task(include_paths: tuple[str, ...]) -> Any:
     return TaskManager(include_path=list(include_paths), include_defaults=True)
 
 
-def _code_hash(yaml_path: Path | None) -> str:
+def _folder(entry: Any) -> Path | None:
+    path = getattr(entry, "yaml_path", None)
+    return Path(path).parent if path else None
+
+
+def _code_hash(folder: Path | None) -> str:
     """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
-    files = sorted(Path(yaml_path).parent.glob("*.py")) if yaml_path else []
+    files = sorted(folder.glob("*.py")) if folder else []
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
@@ -269,11 +274,11 @@ def _task_error(error: Exception) -> str:
     return f"cannot be loaded: {type(error).__name__}: {text[:300]}"
 
 
-def task_handle(name: str, task: Any, yaml_path: Path | None) -> DomainTask:
+def task_handle(name: str, task: Any, folder: Path | None) -> DomainTask:
     """What the harness needs of a loaded lm-eval task.
 
     Args:
-        yaml_path: where it is defined; the code and the prompts beside it belong to it.
+        folder: where it is defined; the code and the prompts beside it belong to it.
 
     Raises:
         InputError: a kind of task that has no answer to learn from, or malformed prompts.
@@ -301,11 +306,11 @@ def task_handle(name: str, task: Any, yaml_path: Path | None) -> DomainTask:
         metric=str(metrics[0]) if metrics else "exact_match",
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
-        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(yaml_path))[:16],
+        config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(folder))[:16],
         task=task,
-        folder=Path(yaml_path).parent if yaml_path else None,
         graded=name in GRADED,
-        prompts=read_prompts(name, task.config.metadata, yaml_path),
+        prompts=read_prompts(name, task.config.metadata, folder),
+        folder=folder,
     )
 
 

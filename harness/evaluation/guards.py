@@ -38,15 +38,22 @@ def load_guards(guards: Guards, include_paths: Sequence[Path]) -> Domain | None:
     tasks: dict[str, DomainTask] = {}
     paths = {guards: None} if isinstance(guards, str) and guards else guards or {}
     for name, path in dict(paths).items():
-        if path is None:
-            domain = load_domain(name, [*include_paths, *_shipped(name)])
-        else:
-            domain = local_domain(name, Path(path), include_paths)
+        domain = local_domain(name, Path(path), include_paths) if path else _named(name, include_paths)
         for task, handle in domain.tasks.items():
             if task in tasks:
                 raise InputError(f"guard: task '{task}' is in '{tasks[task].skill}' and in '{name}'; name it once")
             tasks[task] = replace(handle, skill=name)
     return Domain(", ".join(paths), tasks) if tasks else None
+
+
+def _named(name: str, include_paths: Sequence[Path]) -> Domain:
+    """The guard that lm-eval knows by this name, its rows from where lm-eval looks."""
+    try:
+        return load_domain(name, [*include_paths, *_shipped(name)])
+    except InputError as error:
+        if not family_of(name).columns:
+            raise
+        raise InputError(f"{error}; without a hub give it local rows: guard: {{{name}: PATH}}") from error
 
 
 def _shipped(name: str) -> list[Path]:
@@ -72,6 +79,9 @@ def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain
     import yaml
 
     manager = find_tasks(name, [*include_paths, *_shipped(name)])
+    if manager.task_index[name].kind.name == "TAG":  # its tasks have little in common, their rows least of all
+        members = ", ".join(sorted(manager.task_index[name].tags))
+        raise InputError(f"guard '{name}': is a tag; give its tasks local rows one by one: {members}")
     entries = {leaf: manager.task_index[leaf] for leaf in _leaves(manager.task_index, name)}
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.tasks import TaskManager
@@ -89,11 +99,13 @@ def local_domain(name: str, path: Path, include_paths: Sequence[Path]) -> Domain
             raise InputError(f"guard '{name}': its task does not fit the rows in {path}: {reason}") from error
     for task in loaded.values():
         task.config.dataset_kwargs = task.config.custom_dataset = None  # where rows come from is no part of the task
-    return Domain(name, {leaf: task_handle(leaf, loaded[leaf], entries[leaf].yaml_path) for leaf in entries})
+    return Domain(
+        name, {leaf: task_handle(leaf, loaded[leaf], Path(entries[leaf].yaml_path).parent) for leaf in entries}
+    )
 
 
 def _leaves(index: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Names of the tasks in a task, group or tag of lm-eval's index, in its order."""
+    """Names of the tasks in a task or group of lm-eval's index (and in the tags of a group), in its order."""
     entry = index[name]
     kind = entry.kind.name
     members = sorted(entry.tags) if kind == "TAG" else entry.cfg.get("task") if kind == "GROUP" else None

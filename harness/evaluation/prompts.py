@@ -32,7 +32,7 @@ FILE = "prompts.yaml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def read_prompts(task: str, metadata: Any, yaml_path: Path | None) -> dict[str, str]:
+def read_prompts(task: str, metadata: Any, folder: Path | None) -> dict[str, str]:
     """The named prompts of ``task``, in the order in which they stand; those of its YAML before those of the file.
 
     Raises:
@@ -43,7 +43,7 @@ def read_prompts(task: str, metadata: Any, yaml_path: Path | None) -> dict[str, 
     own = metadata.get("prompts") if isinstance(metadata, Mapping) else None
     if own is not None:
         places.append((own, f"task '{task}', metadata.prompts"))
-    if yaml_path is not None and (file := Path(yaml_path).parent / FILE).is_file():
+    if folder is not None and (file := folder / FILE).is_file():
         read = read_yaml(file)
         if task in read.values:
             places.append((read.values[task], at(file, read.line(task))))

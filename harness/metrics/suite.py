@@ -37,7 +37,9 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, list[MetricValue]]:
         skills.setdefault(result.skill, []).append(result)
     found = {skill: skill_metrics(skills[skill]) for skill in sorted(skills)}
     if evaluation.results:
-        whole = [*reported(evaluation.results), *lengths(evaluation.results)] if len(skills) > 1 else []
+        whole = (
+            [*reported(evaluation.results, everywhere=True), *lengths(evaluation.results)] if len(skills) > 1 else []
+        )
         found[ALL] = [*found.pop(ALL, []), *whole, *speed(evaluation)]
     return {skill: values for skill, values in found.items() if values}
 
@@ -87,15 +89,21 @@ def skill_confusion(results: Sequence[ItemResult]) -> Confusion | None:
     return confusion(gold, answered, list(dict.fromkeys(label for r in results for label in _expects(r)["labels"])))
 
 
-def reported(results: Sequence[ItemResult]) -> list[MetricValue]:
-    """What the tasks themselves report on every one of ``results``, error categories (``err_...``) apart."""
-    names = [name for name in results[0].metrics if not name.startswith("err_")]
-    shared = [name for name in names if all(name in result.metrics for result in results)]
+def reported(results: Sequence[ItemResult], everywhere: bool = False) -> list[MetricValue]:
+    """What the tasks themselves report on ``results``, error categories (``err_...``) apart.
+
+    Args:
+        everywhere: only what is reported on every one of them; else each over those that have it.
+    """
+    names = dict.fromkeys(name for result in results for name in result.metrics if not name.startswith("err_"))
     found = []
-    for name in shared:
-        values = [result.metrics[name] for result in results]
+    for name in names:
+        own = [result for result in results if name in result.metrics]
+        if everywhere and len(own) < len(results):
+            continue
+        values = [result.metrics[name] for result in own]
         unit: Unit = "share" if all(0.0 <= value <= 1.0 for value in values) else "points"
-        found.append(clustered_mean(name, values, _clusters(results), unit))
+        found.append(clustered_mean(name, values, _clusters(own), unit))
     return found
 
 

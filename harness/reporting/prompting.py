@@ -62,7 +62,9 @@ def sentences(prompts: Mapping[str, Any]) -> list[str]:
     if line:
         found += _worth("The best zero-shot prompts", prompts["zero_shot"])
     best = prompts.get("any")
-    if best is not None:
+    if best is not None and set(best["chosen"].values()) == {DEFAULT}:
+        found.append(f"Nor does any prompt with {plural(prompts['fewshot'], 'example')}.")
+    elif best is not None:
         shots = plural(prompts["fewshot"], "example")
         found += _worth(f"The best prompts with or without {shots}", best)
         found.append("Training has to beat that: prompting and examples cost no training.")

@@ -149,10 +149,10 @@ class View:
     decided: Mapping[str, str]
     categories: CategoryTable
     comparisons: tuple[Comparison, ...]
-    tags: tuple[TagRow, ...]
     prompts: Prompting | None
     metrics: tuple[MetricTable, ...]
     confused: tuple[Confused, ...]
+    tags: tuple[TagRow, ...]
     cases_of: str
     cases: tuple[CaseGroup, ...]
     trainings: tuple[Training, ...]
@@ -179,10 +179,10 @@ def build_view(data: ReportData) -> View:
         decided=DECIDED,
         categories=_categories(data),
         comparisons=tuple(_comparisons(data)),
-        tags=tuple(_tags(data)),
         prompts=_prompting(data),
         metrics=metric_tables(data.metrics),
         confused=tuple(_confused(data)),
+        tags=tuple(_tags(data)),
         cases_of=cases_of,
         cases=cases,
         trainings=tuple(_training(view) for view in data.rounds),
@@ -312,6 +312,19 @@ def _comparisons(data: ReportData) -> list[Comparison]:
     return [comparison for comparison in found if comparison is not None]
 
 
+def _prompting(data: ReportData) -> Prompting | None:
+    if data.prompts is None:
+        return None
+    return Prompting(tuple(sentences(data.prompts)), tuple(prompt_rows(data.prompts)))
+
+
+def _confused(data: ReportData) -> list[Confused]:
+    """Of test where it is open, else of dev; the champion's, else the untouched model's."""
+    items = "test" if any(row["items"] == "test" for row in data.confusions) else "dev"
+    own = [row for row in data.confusions if row["items"] == items]
+    return confused(items, {row["skill"]: row["after"] or row["before"] for row in own})
+
+
 def _tags(data: ReportData) -> list[TagRow]:
     """Test first, where it was opened, then dev: one row a tag."""
     tested = (data.summary.get("test") or {}).get("round", 0)
@@ -326,19 +339,6 @@ def _tags(data: ReportData) -> list[TagRow]:
             reached = after.by_tag()[tag].as_dict() if after and paired else None
             rows.append(TagRow(where, tag, score.as_dict(), reached, paired))
     return rows
-
-
-def _prompting(data: ReportData) -> Prompting | None:
-    if data.prompts is None:
-        return None
-    return Prompting(tuple(sentences(data.prompts)), tuple(prompt_rows(data.prompts)))
-
-
-def _confused(data: ReportData) -> list[Confused]:
-    """Of test where it is open, else of dev; the champion's, else the untouched model's."""
-    items = "test" if any(row["items"] == "test" for row in data.confusions) else "dev"
-    own = [row for row in data.confusions if row["items"] == items]
-    return confused(items, {row["skill"]: row["after"] or row["before"] for row in own})
 
 
 def _training(view: RoundView) -> Training:
