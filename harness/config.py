@@ -118,7 +118,7 @@ class Settings:
         return {**kept, "guard": self.guard if isinstance(self.guard, str) else list(self.guard)}
 
 
-# Device, recipe and classifiers are in it by what they resolve to; the cache changes how long answers take, not answers.
+# Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
 _NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),

@@ -62,8 +62,9 @@ def _word_ranges(prompt: str) -> Iterator[tuple[int, int]]:
 def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> bool:
     """Whether a run is more than an answer in the question's words: at least one sentence of the prompt, whole.
 
-    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage. Where a label
-    is asked for, or a text to be changed is given back unchanged, no answer has so many words of the prompt in a row.
+    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage. Where a
+    label is asked for, or a text to be changed is given back unchanged, no answer has so many words of the prompt in a
+    row.
     """
     if item.expectation.format == "label" or run.words >= UNCHANGED * count_words(item.response):
         text = item.response.strip(" .!?\n").casefold()
