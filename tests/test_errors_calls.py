@@ -55,7 +55,6 @@ def call(name: Any = "track_order", **arguments: Any) -> dict[str, Any]:
     [
         RIGHT,
         call(order="73557", tags=["b", "a"]),
-        call(order=73557, tags=["a", "b"]),
         call(order=" 73557", tags=["A", "b"]),
         call(order="73557", tags=["a", "b"], days=7),
         call(order="73557", tags=["a", "b"], express=None),
@@ -129,6 +128,7 @@ def test_none_is_right_where_no_tool_fits(wanted: Any) -> None:
         (call(tags=["a", "b"]), ["missing argument 'order'"]),
         (call(order="73557", tags=["a", "b"], colour="red"), ["unexpected argument 'colour'"]),
         (call(order="73558", tags=["a", "b"]), ["argument 'order' is '\"73558\"', '\"73557\"' is right"]),
+        (call(order=73557, tags=["b", "a"]), ["argument 'order' is '73557', '\"73557\"' is right"]),
         (call(order="73557", tags=["a"]), ["argument 'tags'"]),
         (call(order="73557", tags=["a", "b"], days=8), ["unexpected argument 'days'"]),
         (call(order="1", colour=1), ["argument 'order'", "missing argument 'tags'", "unexpected argument 'colour'"]),
@@ -164,8 +164,8 @@ def test_values_are_the_same_to_a_caller_that_goes_by_the_declared_type(
 def test_documents_from_a_table_may_hold_json_text_and_nulls_for_what_a_row_lacks() -> None:
     tools = [{"name": "track_order", "parameters": {"properties": {"order": {"type": "string"}, "city": None}}}]
     wanted = {"name": "track_order", "arguments": {"order": "73557", "city": None}}
-    assert found(call(order=73557), call=wanted, tools=tools) == {}
-    assert found(call(order=73557), call=json.dumps(wanted), tools=json.dumps(tools)) == {}
+    assert found(call(order="73557"), call=wanted, tools=tools) == {}
+    assert found(call(order="73557"), call=json.dumps(wanted), tools=json.dumps(tools)) == {}
     assert set(found(call(order="1"), call=json.dumps(wanted), tools=json.dumps(tools))) == {"wrong_argument"}
 
 

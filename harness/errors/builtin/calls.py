@@ -165,7 +165,7 @@ class WrongArgument:
     """Sees missing, unexpected and wrong arguments in a call of the right tool."""
 
     name = "wrong_argument"
-    version = "1"
+    version = "2"
     categories: tuple[str, ...] = ("wrong_argument",)
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
@@ -182,7 +182,9 @@ class WrongArgument:
         right, arguments = wanted
         if call.name != right or right == NONE:
             return []
-        faults = _differences(arguments, _given(call.arguments), _schema(expected, right))
+        given = _given(call.arguments)
+        schema = _schema(expected, right)
+        faults = list(_differences(arguments, given, schema)) or _differences(arguments, given, _untyped(schema))
         labels = []
         for key, reason in faults:
             labels.append(ErrorLabel("wrong_argument", 1.0, _key(item.response, key, call), reason))
@@ -213,6 +215,12 @@ def _differences(
         declared = _property(schema, key)
         if key not in wanted and not ("default" in declared and same_value(declared["default"], value, declared)):
             yield key, f"unexpected argument {quote(key)}"
+
+
+def _untyped(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without the types of its arguments, so that 5 and ``"5"`` are two values."""
+    properties = schema.get("properties") or {}
+    return {"properties": {key: {**_property(schema, key), "type": []} for key in properties}}
 
 
 def _property(schema: Mapping[str, Any], key: str) -> Mapping[str, Any]:
