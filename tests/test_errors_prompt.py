@@ -74,9 +74,11 @@ def test_answers_short_quotations_and_what_the_target_repeats_are_not_copied(
     assert copied(response, **options) == []
 
 
-def test_a_rewriting_that_leaves_most_as_it_was_is_not_copied() -> None:
+def test_a_text_that_was_to_be_changed_is_copied_where_it_comes_back_as_it_was_and_only_there() -> None:
     wrong = MESSAGE.replace("broken", "brokken").replace("address", "adress")
-    assert copied(wrong, prompt=f"Put the spelling right.\n\n{wrong}", target=MESSAGE) == []
+    options = {"prompt": f"Put the spelling right.\n\n{wrong}", "target": MESSAGE}
+    assert copied(wrong, **options) != []
+    assert copied(wrong.replace("brokken", "broken"), **options) == []
 
 
 def test_an_answer_in_the_words_of_the_question_is_not_copied() -> None:

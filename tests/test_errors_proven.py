@@ -97,10 +97,6 @@ def test_an_override_that_names_no_category_is_refused() -> None:
         standings([Loops()], proven(), override=["lop"])
 
 
-def test_an_assumed_category_triggers_in_any_version() -> None:
-    assert standing(proven(assumed=True), Loops("2")).may_trigger
-
-
 def test_wrong_answer_always_triggers() -> None:
     assert triggering([Loops()], proven()) == {"wrong_answer"}
     assert triggering([Loops()], proven(), override=["loop"]) == {"loop", "wrong_answer"}
@@ -110,11 +106,9 @@ def test_the_packaged_figures_can_be_read_and_name_classifiers_that_there_are() 
     known = load_proven()
     names = {category for each in load_classifiers([*BUILTIN]) for category in each.categories}
     assert set(known.categories) <= names
-    if known.measured_on is not None:
-        assert not any(evidence.assumed for evidence in known.categories.values())
 
 
-def test_what_was_measured_is_written_and_read_again_and_nothing_is_assumed_any_more(tmp_path: Path) -> None:
+def test_what_was_measured_is_written_and_read_again(tmp_path: Path) -> None:
     measured = Measured(30, 5, 1, (Figures("loop", 12, 11, 0, 1), Figures("wrong_answer", 9, 9, 0, 0)))
     source = {"file": "labelled.jsonl", "sha256": "ab", "responses": 30}
     write_proven(tmp_path / "proven.json", measured, [Loops()], source)

@@ -47,15 +47,12 @@ class Evidence:
     Attributes:
         versions: version by name of the classifiers that it was measured with.
         due, found, false_alarms: see `harness.errors.proof.measure.Figures`.
-        assumed: it may trigger without figures, whatever its version, because it did so before there was a labelled
-            file. Such entries end with the first file that is written from one.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     due: int = 0
     found: int = 0
     false_alarms: int = 0
-    assumed: bool = False
 
     @property
     def recall(self) -> float:
@@ -121,8 +118,7 @@ def write_proven(
 ) -> None:
     """Write what was measured on responses labelled by hand; whatever ``path`` held before is replaced.
 
-    Every category in ``measured`` gets an entry, those without a labelled response too: from then on nothing is
-    assumed.
+    Every category in ``measured`` gets an entry, those without a labelled response too.
 
     Raises:
         EnvironmentFault: the file cannot be written.
@@ -193,8 +189,6 @@ def standings(
 def _measured(evidence: Evidence | None, versions: Mapping[str, str], floors: Floors) -> Standing:
     if evidence is None:
         return Standing(False, "unproven: never measured")
-    if evidence.assumed:
-        return Standing(True, "assumed, not measured by hand yet")
     if dict(evidence.versions) != versions:
         return Standing(False, f"unproven: measured with {_named(evidence.versions)}, installed is {_named(versions)}")
     if evidence.due < floors.cases:

@@ -66,9 +66,9 @@ def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> 
     label is asked for, or a text to be changed is given back unchanged, no answer has so many words of the prompt in a
     row.
     """
-    if item.expectation.format == "label" or run.words >= UNCHANGED * count_words(item.response):
+    if item.expectation.format == "label" or (_is_to_be_changed(item) and _is_unchanged(run.words, item)):
         text = item.response.strip(" .!?\n").casefold()
-        excused = (item.expectation.context, item.expectation.refusal_sentence)
+        excused = (item.expectation.context, item.expectation.refusal_sentence, item.target)
         return not any(text in (other or "").casefold() for other in excused)
     whole = [(start, end) for start, end in sentences if run.source_start <= start and end <= run.source_end]
     if len(whole) != 1:
@@ -79,13 +79,28 @@ def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> 
     return not (target and target in piece.casefold()) and not (context is not None and piece in context)
 
 
+def _is_to_be_changed(item: ItemResult) -> bool:
+    """Whether the target is a text of the prompt put otherwise."""
+    words = count_words(item.target)
+    return words >= RUN and _taken(item).total() >= TAKEN * words
+
+
+def _is_unchanged(copied: int, item: ItemResult) -> bool:
+    return copied >= UNCHANGED * count_words(item.response)
+
+
+def _taken(item: ItemResult) -> Counter[str]:
+    """The words that the target takes from the prompt."""
+    return _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
+
+
 def _beyond_the_target(runs: list[Run], item: ItemResult) -> int:
     """How many words of ``runs``; without those of a target that is made of the prompt itself, as a text put right."""
     if not runs:
         return 0
     copied = _counted(item.response, runs)
-    taken = _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
-    if taken.total() < TAKEN * count_words(item.target) or copied.total() >= UNCHANGED * count_words(item.response):
+    taken = _taken(item)
+    if taken.total() < TAKEN * count_words(item.target) or _is_unchanged(copied.total(), item):
         return copied.total()
     return (copied - taken).total()
 

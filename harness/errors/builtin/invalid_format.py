@@ -16,7 +16,10 @@ _NAMED_KEYS = 5
 _LABEL_HEAD = 10_000  # characters in which a label amid text is looked for
 _FENCE = re.compile(r"`{3,}\s*+\w*+\s*+(?:`{3,}+)?+")
 # Brackets, and strings, of which those before a colon are keys; a string without an end is none.
-_TOKEN = re.compile(r'[{}\[\]]|"(?P<key>(?:[^"\\]|\\.)*+)"(?=\s*+:)|"(?:[^"\\]|\\.)*+"')
+# The string that nothing closes takes the rest: else each quote in it would be tried as a beginning.
+_TOKEN = re.compile(
+    r'[{}\[\]]|"(?P<key>(?:[^"\\]|\\.)*+)"(?=\s*+:)|"(?:[^"\\]|\\.)*+"|"(?:[^"\\]|\\.)*+\\?\Z', re.DOTALL
+)
 _LOOSE_EDGES = " \t\r\n\"'`*.\u201c\u201d\u2018\u2019"  # what models put round a label
 
 

@@ -32,7 +32,7 @@ def _uncorrected(item: Item, rng: Random, pool: Pool) -> str | None:
 
 
 SPELLING = (
-    Fault("typos: not put right", "misspelled", _uncorrected),
+    Fault("typos: not put right", "misspelled", _uncorrected, frozenset({"copied_prompt"})),
     *(
         Fault(f"typos: {name}", "misspelled", _misspelled(share), frozenset(also))
         for name, share, also in (
