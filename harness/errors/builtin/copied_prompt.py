@@ -37,15 +37,25 @@ class CopiedPrompt:
         runs = shared_runs(item.response, item.prompt, RUN)
         if not runs:
             return []
-        sentences = list(_word_ranges(item.prompt[:HEAD]))
-        runs = [run for run in runs if _is_a_copy(run, sentences, item)]
-        copied = _beyond_the_target(runs, item)
         total = max(1, count_words(item.response[:HEAD]))
+        taken = _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
+        put_otherwise = taken.total() >= TAKEN * count_words(item.target)
+        if item.expectation.format == "label":
+            runs = [] if _is_excused(item) else runs
+        elif put_otherwise and taken.total() >= RUN and _is_unchanged(max(run.words for run in runs), total):
+            runs = [] if _is_excused(item) else runs
+        else:
+            sentences = list(_word_ranges(item.prompt[:HEAD]))
+            runs = [run for run in runs if _is_a_copy(run, sentences, item)]
+        words = _counted(item.response, runs)
+        copied = words.total()
+        if put_otherwise and not _is_unchanged(copied, total):
+            copied = (words - taken).total()
         if copied < COPIED or (copied < SHARE * total and copied < LONG):
             return []
         longest = max(runs, key=lambda run: (run.words, -run.start))
-        words = quote(item.response[longest.start : longest.end])
-        reason = f"{copied} of {total} words are copied from the prompt: {words}"
+        shown = quote(item.response[longest.start : longest.end])
+        reason = f"{copied} of {total} words are copied from the prompt: {shown}"
         share = min(1.0, copied / total)
         return [ErrorLabel("copied_prompt", round(0.5 + 0.5 * share, 3), (longest.start, longest.end), reason)]
 
@@ -59,17 +69,26 @@ def _word_ranges(prompt: str) -> Iterator[tuple[int, int]]:
             yield words[0].start(), words[-1].end()
 
 
+def _is_excused(item: ItemResult) -> bool:
+    """Whether the response is the target, or a part of the passage or of the refusal sentence.
+
+    Where a label is asked for, or a text that was to be changed comes back unchanged, nothing else excuses so many words
+    of the prompt in a row.
+    """
+    text = item.response.strip(" .!?\n").casefold()
+    excused = (item.expectation.context, item.expectation.refusal_sentence, item.target)
+    return any(text in (other or "").casefold() for other in excused)
+
+
+def _is_unchanged(copied: int, total: int) -> bool:
+    return copied >= UNCHANGED * total
+
+
 def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> bool:
     """Whether a run is more than an answer in the question's words: at least one sentence of the prompt, whole.
 
-    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage. Where a
-    label is asked for, or a text to be changed is given back unchanged, no answer has so many words of the prompt in a
-    row.
+    One sentence alone is an answer, though a long one, where it holds the target or is one of the passage.
     """
-    if item.expectation.format == "label" or (_is_to_be_changed(item) and _is_unchanged(run.words, item)):
-        text = item.response.strip(" .!?\n").casefold()
-        excused = (item.expectation.context, item.expectation.refusal_sentence, item.target)
-        return not any(text in (other or "").casefold() for other in excused)
     whole = [(start, end) for start, end in sentences if run.source_start <= start and end <= run.source_end]
     if len(whole) != 1:
         return len(whole) > 1
@@ -77,32 +96,6 @@ def _is_a_copy(run: Run, sentences: list[tuple[int, int]], item: ItemResult) -> 
     target = item.target.strip(" .!?\n").casefold()
     context = item.expectation.context
     return not (target and target in piece.casefold()) and not (context is not None and piece in context)
-
-
-def _is_to_be_changed(item: ItemResult) -> bool:
-    """Whether the target is a text of the prompt put otherwise."""
-    words = count_words(item.target)
-    return words >= RUN and _taken(item).total() >= TAKEN * words
-
-
-def _is_unchanged(copied: int, item: ItemResult) -> bool:
-    return copied >= UNCHANGED * count_words(item.response)
-
-
-def _taken(item: ItemResult) -> Counter[str]:
-    """The words that the target takes from the prompt."""
-    return _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
-
-
-def _beyond_the_target(runs: list[Run], item: ItemResult) -> int:
-    """How many words of ``runs``; without those of a target that is made of the prompt itself, as a text put right."""
-    if not runs:
-        return 0
-    copied = _counted(item.response, runs)
-    taken = _taken(item)
-    if taken.total() < TAKEN * count_words(item.target) or _is_unchanged(copied.total(), item):
-        return copied.total()
-    return (copied - taken).total()
 
 
 def _counted(text: str, runs: list[Run]) -> Counter[str]:
