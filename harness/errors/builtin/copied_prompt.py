@@ -40,9 +40,9 @@ class CopiedPrompt:
         total = max(1, count_words(item.response[:HEAD]))
         taken = _counted(item.target, shared_runs(item.target, item.prompt, RUN_OF_TARGET))
         put_otherwise = taken.total() >= TAKEN * count_words(item.target)
-        if item.expectation.format == "label":
-            runs = [] if _is_excused(item) else runs
-        elif put_otherwise and taken.total() >= RUN and _is_unchanged(max(run.words for run in runs), total):
+        if item.expectation.format == "label" or (
+            put_otherwise and taken.total() >= RUN and _is_unchanged(max(run.words for run in runs), total)
+        ):
             runs = [] if _is_excused(item) else runs
         else:
             sentences = list(_word_ranges(item.prompt[:HEAD]))
@@ -72,8 +72,8 @@ def _word_ranges(prompt: str) -> Iterator[tuple[int, int]]:
 def _is_excused(item: ItemResult) -> bool:
     """Whether the response is the target, or a part of the passage or of the refusal sentence.
 
-    Where a label is asked for, or a text that was to be changed comes back unchanged, nothing else excuses so many words
-    of the prompt in a row.
+    Where a label is asked for, or a text that was to be changed comes back unchanged, nothing else excuses so many
+    words of the prompt in a row.
     """
     text = item.response.strip(" .!?\n").casefold()
     excused = (item.expectation.context, item.expectation.refusal_sentence, item.target)
