@@ -3,11 +3,11 @@
     python benchmarks/calibration.py              # all tables, 2,000 streams each, about half a minute
     python benchmarks/calibration.py --runs 200   # a quick look
 
-What is simulated. Item i is answered rightly with probability p_i, drawn from Beta(1.2, .8) (mean .6). A model's answers
-are ``u_i < chance_i``, where chance is p_i for the base and ``p_i + (1 - p_i) g / .4`` for a model that is truly better
-by g: each item gets its share of what it lacks, so that the mean rises by exactly g. A candidate keeps the u_i of the
-model it was trained from but for a share of .47 drawn afresh, which makes 15% of items flip between equally good
-models. Each of 25 candidates is independently as good as that model with probability .5, 2 points worse with .2, 2
+What is simulated. Item i is answered rightly with probability p_i, drawn from Beta(1.2, .8) (mean .6). A model's
+answers are ``u_i < chance_i``, where chance is p_i for the base and ``p_i + (1 - p_i) g / .4`` for a model that is
+truly better by g: each item gets its share of what it lacks, so that the mean rises by exactly g. A candidate keeps the
+u_i of the model it was trained from but for a share of .47 drawn afresh, which makes 15% of items flip between equally
+good models. Each of 25 candidates is independently as good as that model with probability .5, 2 points worse with .2, 2
 better with .2, 4 better with .1. Validation items are halved into dev and gate.
 """
 
@@ -89,7 +89,7 @@ class Candidates:
 
 @functools.cache
 def paired(n: int, fixed: int, broken: int) -> Paired:
-    """What `harness.gate.pairing.compare` gives for items that stand alone, but for the interval, which decides nothing."""
+    """What `compare` gives for items that stand alone, but for the interval, which decides nothing."""
     return Paired(n, fixed, broken, (fixed - broken) / n, (-1.0, 1.0), midp(fixed, broken), midp(broken, fixed))
 
 
@@ -279,9 +279,8 @@ def main() -> None:
         print(f"| {items} | {gain(found.certified)} | {gain(found.head)} | {found.looks.mean():.1f} "
               f"| {share(null.any_certificate)} |", flush=True)  # fmt: skip
     with undivided():
-        print(
-            f"\nMutant without divided alpha, 400 items, null: {share(gated(runs, 400, seed + 1, True).any_certificate)}"
-        )
+        mutant = gated(runs, 400, seed + 1, null=True)
+    print(f"\nMutant that does not divide alpha, 400 items, null: {share(mutant.any_certificate)}")
 
     print("\n| rule on one set | items | true gain | accepts in a null stream |\n|---|---|---|---|")
     for rule in NAIVE:

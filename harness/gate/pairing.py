@@ -55,14 +55,13 @@ def pair_outcomes(before: Iterable[Outcome], after: Iterable[Outcome]) -> Paired
     """
     old, new = _by_item(before, "before"), _by_item(after, "after")
     check_same(old, new)
-    torn = [item for item in old if old[item].cluster != new[item].cluster]
+    was, now = list(old.values()), [new[item] for item in old]
+    torn = [each.item for each, other in zip(was, now, strict=True) if each.cluster != other.cluster]
     if torn:
         raise InputError(f"paired comparison: {len(torn)} items are in another cluster after ({first(torn)})")
     # One that stands alone is a cluster of its own, whatever other clusters are called.
-    clusters = [((item,) if found.cluster is None else found.cluster) for item, found in old.items()]
-    return compare_named(
-        [found.score for found in old.values()], [new[item].score for item in old], clusters, list(old)
-    )
+    clusters = [(each.item,) if each.cluster is None else each.cluster for each in was]
+    return compare_named([each.score for each in was], [each.score for each in now], clusters, list(old))
 
 
 def compare(before: Sequence[float], after: Sequence[float], clusters: Sequence[Hashable] | None = None) -> Paired:
@@ -150,9 +149,9 @@ def _error(
 
 def _by_item(outcomes: Iterable[Outcome], side: str) -> dict[str, Outcome]:
     listed = list(outcomes)
-    found = {outcome[0]: Outcome(*outcome) for outcome in listed}
+    found = {outcome.item: outcome for outcome in listed}
     if len(found) < len(listed):
-        twice = [item for item, count in Counter(outcome[0] for outcome in listed).items() if count > 1]
+        twice = [item for item, count in Counter(outcome.item for outcome in listed).items() if count > 1]
         raise InputError(f"paired comparison: {len(twice)} items occur more than once {side} ({first(twice)})")
     return found
 
