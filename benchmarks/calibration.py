@@ -259,7 +259,7 @@ def share_and_error(values: Floats) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Calibrate the gate on simulated streams of candidates.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2_000, help="streams a figure (default 2,000)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

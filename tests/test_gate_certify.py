@@ -52,7 +52,7 @@ HARMLESS, HARMFUL = guard_finding(changed(10, 12, 500)), guard_finding(changed(2
             "look",
             "look 1 of 8 at alpha 0.00625; dev against the last certified model: mid-p .012 < .1",
         ),
-        (LookEvidence(changed(20, 8), spent(False, None, True), [HARMLESS]), 0.0125, "look", "look 4 of 8 at alpha 0.0125"),
+        (LookEvidence(changed(20, 8), spent(False, None, True), [HARMLESS]), 0.0125, "look", "look 4 of 8 at"),
         (LookEvidence(changed(20, 8), (), promoted=False), None, "not-promoted", "no look: the candidate"),
         (
             LookEvidence(changed(12, 9), ()),

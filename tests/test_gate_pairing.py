@@ -34,6 +34,15 @@ def test_by_hand_for_independent_items() -> None:
     assert found.stderr == pytest.approx(math.sqrt(3 * 0.75**2 + 1.25**2 + 4 * 0.25**2) / 8)
 
 
+def test_the_worked_example_of_the_documentation() -> None:
+    before = [1.0] * 19 + [0.0] * 21
+    after = [1.0] * 17 + [0.0] * 14 + [1.0] * 9
+    found = compare(before, after)
+    assert (found.n, found.fixed, found.broken, found.delta) == (40, 9, 2, 0.175)
+    assert [round(100 * end, 1) for end in found.ci95] == [1.7, 33.3]
+    assert (round(found.p, 4), round(found.mde or 0, 3)) == (0.0193, 0.201)
+
+
 def test_by_hand_for_clusters() -> None:
     # cluster sums 2, 1, -1, total 2; of the eight sign patterns 2+1+1 exceeds it, 2+1-1 and 2-1+1 tie: (1 + 2/2) / 8
     found = compare([0, 0, 0, 1], [1, 1, 1, 0], ["a", "a", "b", "c"])

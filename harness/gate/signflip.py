@@ -74,7 +74,7 @@ def changed_sums(
     """
     import numpy as np
 
-    sums = np.bincount(codes, weights=differences, minlength=len(names))
+    sums = np.asarray(np.bincount(codes, weights=differences, minlength=len(names)), dtype=np.float64)
     sizes = np.bincount(codes, weights=np.abs(differences), minlength=len(names))
     changed = np.flatnonzero(np.abs(sums) > _TIE * sizes)
     if len(changed) <= NORMAL_ABOVE:
