@@ -17,8 +17,8 @@ MARGIN = 0.03
 NON_INFERIOR_FROM = 2_000
 """Guard items from which a model must show that it lost less than `MARGIN`.
 
-With 15% of items flipping, 2,000 items show that of a model that lost nothing in 97 of 100 cases, 500 in half of them: fewer
-items would block harmless models for want of items.
+With 15% of items flipping, 2,000 items show that of a model that lost nothing in 97 of 100 cases, 500 in half of them:
+fewer items would block harmless models for want of items.
 """
 HARM_P = 0.05
 
