@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 
-SCRIPTS = ("evaluation", "choice", "training", "loop", "classifiers", "text_quality", "scripted_train", "scripted_pick")
+SCRIPTS = (
+    "evaluation",
+    "choice",
+    "training",
+    "loop",
+    "classifiers",
+    "text_quality",
+    "scripted_train",
+    "scripted_pick",
+    "calibration",
+)
 MODULES = ("common", "subjects", *SCRIPTS)
 
 

@@ -1,4 +1,4 @@
-"""The mid-p McNemar test against hand-made tables, scipy and its own symmetries."""
+"""McNemar's test, mid-p and exact, against hand-made tables, scipy and its own symmetries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 
 from harness.exceptions import InputError
 from harness.gate import mcnemar
-from harness.gate.mcnemar import EXACT_UP_TO, midp
+from harness.gate.mcnemar import EXACT_UP_TO, exact, midp
 
 COUNTS = st.integers(0, 400)
 
@@ -25,6 +26,8 @@ COUNTS = st.integers(0, 400)
         (2, 0, 1 / 8),
         (3, 1, (1 + 4 / 2) / 16),
         (5, 2, (1 + 7 + 21 / 2) / 128),
+        (9, 2, 39.5 / 2048),  # this and the next: the worked example of docs/gate.md
+        (14, 3, 494 / 131_072),
         (2, 5, 1 - (1 + 7 + 21 / 2) / 128),
     ],
 )
@@ -93,3 +96,30 @@ def test_the_two_ways_of_adding_up_join_without_a_step() -> None:
     below, above = midp(5_040, EXACT_UP_TO - 5_040), midp(5_041, EXACT_UP_TO + 1 - 5_041)
     assert above < below
     assert math.isclose(above, below, rel_tol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "expected"), [(0, 0, 1.0), (1, 0, 1 / 2), (3, 1, 5 / 16), (5, 2, 29 / 128)]
+)
+def test_exact_p_of_hand_computed_tables(fixed: int, broken: int, expected: float) -> None:
+    assert exact(fixed, broken) == expected
+
+
+@pytest.mark.parametrize("n", [1, 8, 40, 333, 2_000])
+def test_exact_p_agrees_with_scipy_and_statsmodels(n: int) -> None:
+    for fixed in range(0, n + 1, max(1, n // 20)):
+        broken = n - fixed
+        expected = binomtest(fixed, n, alternative="greater").pvalue
+        assert exact(fixed, broken) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+        both_sides = mcnemar_test([[7, broken], [fixed, 5]], exact=True).pvalue
+        assert min(1.0, 2 * min(exact(fixed, broken), exact(broken, fixed))) == pytest.approx(both_sides, rel=1e-9)
+
+
+@pytest.mark.parametrize(("fixed", "broken"), [(500_500, 499_500), (400_000, 600_000), (20_000, 0)])
+def test_exact_p_of_large_tables_agrees_with_scipy(fixed: int, broken: int) -> None:
+    assert exact(fixed, broken) == pytest.approx(binom.sf(fixed - 1, fixed + broken, 0.5), rel=1e-8)
+
+
+@given(COUNTS, COUNTS)
+def test_exact_p_is_never_below_midp(fixed: int, broken: int) -> None:
+    assert midp(fixed, broken) <= exact(fixed, broken) <= 1.0

@@ -7,6 +7,8 @@ from statistics import NormalDist
 
 from harness.exceptions import InputError
 
+_REACH = NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)
+
 
 def items_needed(effect: float, discordant: float, alpha: float = 0.05, power: float = 0.8) -> int:
     """Items that a one-sided McNemar test needs to see a true gain.
@@ -51,6 +53,41 @@ def minimum_detectable_effect(n: int, discordant: float, alpha: float = 0.05, po
         middle = (low + high) / 2
         low, high = (low, middle) if _items(middle, discordant, alpha, power) <= n else (middle, high)
     return high
+
+
+def detectable(n: int, changed: int, stderr: float | None) -> float:
+    """The smallest true gain that a comparison like this one shows with 80% power at a one-sided level of 5%.
+
+    The larger of McNemar's, which takes items as independent, and 2.49 clustered standard errors (1.645 for the level,
+    .842 for the power): items of one cluster err together and tell less than their number.
+
+    Args:
+        n: items, >= 1.
+        changed: items that went from right to wrong or back, 0 to n; one is assumed where none did.
+        stderr: clustered standard error of the difference; ``None`` (unknown) gives 1.
+
+    Returns:
+        A difference of means, above 0 and up to 1.
+    """
+    if stderr is None:
+        return 1.0
+    independent = minimum_detectable_effect(n, max(changed, 1) / n)
+    return min(1.0, max(independent, _REACH * stderr))
+
+
+def power_line(mde: float, minimum_effect: float) -> str:
+    """What a comparison can see, in one line; ``UNDERPOWERED`` where that is less than the user wants to see.
+
+    Args:
+        mde: `detectable`, or `minimum_detectable_effect`, 0 to 1.
+        minimum_effect: the smallest true gain that matters, above 0 and up to 1.
+    """
+    line = f"minimum detectable effect {100 * mde:.1f} points"
+    if mde <= minimum_effect:
+        return line
+    wanted = 100 * minimum_effect
+    points = "1 point" if wanted == 1 else f"{wanted:g} points"
+    return f"{line}: UNDERPOWERED, a true gain of {points} is missed more often than one time in five; add items"
 
 
 def _check(discordant: float, alpha: float, power: float) -> None:

@@ -6,10 +6,14 @@ A pure function of what a round found. Certification on sealed items is a separa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
+from harness.exceptions import InputError
+from harness.gate.degenerate import Degenerate
 from harness.gate.futility import MINIMUM_GAIN, STOP_AT
-from harness.gate.verdict import FutilityStop, Paired, Verdict
+from harness.gate.pairing import RIGHT, first
+from harness.gate.verdict import FutilityStop, Paired, Verdict, against
 
 PROMOTE_MIDP = 0.35
 """Promotion below this mid-p on dev: lenient, since a champion is provisional and every later one must beat it.
@@ -24,6 +28,8 @@ LOGLIKELIHOOD_ALPHA = 0.05
 
 Stricter than `PROMOTE_MIDP`: log-likelihood is a graded score with far more power, and not the task's own metric.
 """
+MOST_NAMED = 20
+"""Must-pass items that a reason names."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class PromotionEvidence:
             for it.
         crashed: one line on what failed; ``None`` where nothing did.
         futility: where the evaluation on dev was broken off; ``dev`` is ``None`` then.
+        broken_pins: must-pass items that the candidate breaks (`broken_pins`).
+        degenerate: skills whose answers are no answers (`harness.gate.degenerate.degenerate`).
+        rest: where there are such, candidate against champion on the dev items of the other skills; ``None`` where
+            there are no others.
+        lost_skills: skills that the candidate is surely worse in (`harness.gate.cells.lost_skills`).
     """
 
     overlaps: int
@@ -48,19 +59,52 @@ class PromotionEvidence:
     loglikelihood_p: float | None = None
     crashed: str | None = None
     futility: FutilityStop | None = None
+    broken_pins: tuple[str, ...] = ()
+    degenerate: tuple[Degenerate, ...] = ()
+    rest: Paired | None = None
+    lost_skills: tuple[str, ...] = ()
 
 
-def needs_loglikelihood(dev: Paired) -> bool:
-    """Whether the golds' log-likelihood must be computed before `decide` can: too few items changed to tell."""
-    return not dev.midp < PROMOTE_MIDP and dev.fixed + dev.broken < FEW_CHANGED
+def broken_pins(before: Mapping[str, float], after: Mapping[str, float], pinned: Collection[str]) -> tuple[str, ...]:
+    """The must-pass items that were right and no longer are, in alphabetical order.
+
+    Args:
+        before: the champion's scores by item, 0 to 1 (1 is right).
+        after: the candidate's.
+        pinned: ids of the must-pass items.
+
+    Raises:
+        InputError: a must-pass item was not asked on both sides.
+    """
+    unasked = [item for item in pinned if item not in before or item not in after]
+    if unasked:
+        raise InputError(
+            f"must-pass items: {len(unasked)} of {len(pinned)} are not among the dev items ({first(unasked)}); "
+            "pin items of dev"
+        )
+    return tuple(sorted(item for item in set(pinned) if after[item] < RIGHT <= before[item]))
+
+
+def needs_loglikelihood(dev: Paired, rest: Paired | None = None) -> bool:
+    """Whether the golds' log-likelihood must be computed before `decide` can: too few items changed to tell.
+
+    Args:
+        dev, rest: as in `PromotionEvidence`.
+    """
+    return any(
+        found is not None and not found.midp < PROMOTE_MIDP and found.fixed + found.broken < FEW_CHANGED
+        for found in (dev, rest)
+    )
 
 
 def decide(evidence: PromotionEvidence) -> Verdict:
     """Decide on one candidate; total, and the same evidence always gives the same verdict.
 
     In this order: overlap, crash, non-finite weights and unlike environments end the round without a comparison;
-    then an evaluation that was broken off for futility rejects; then the mid-p on dev promotes; then, where fewer than
-    `FEW_CHANGED` items changed, the log-likelihood does; else the candidate is rejected and the champion stands.
+    then an evaluation that was broken off for futility rejects, a broken must-pass item, degenerate answers and a lost
+    skill do; then the mid-p on dev promotes; then, where fewer than `FEW_CHANGED` items changed, the log-likelihood
+    does; else the candidate is rejected and the champion stands. A promotion must hold on ``rest`` too where answers
+    are degenerate.
     """
     dev = evidence.dev
     if evidence.overlaps > 0:
@@ -81,18 +125,54 @@ def decide(evidence: PromotionEvidence) -> Verdict:
         return Verdict("reject", "futility", _broken_off(evidence.futility), futility=evidence.futility)
     if dev is None:
         return Verdict("crash", "crash", "the candidate was not evaluated on dev")
-    counts = f"fixed {dev.fixed}, broke {dev.broken} of {dev.n}: mid-p {_compare(dev.midp, PROMOTE_MIDP)}"
+    spoiled = _spoiled(evidence)
+    if spoiled is not None:
+        return Verdict("reject", *spoiled, dev, evidence.loglikelihood_p)
+    verdict = _promotes(dev, evidence.loglikelihood_p)
+    if not evidence.degenerate or verdict.decision != "promote":
+        return verdict
+    found = _reasons(evidence.degenerate)
+    if evidence.rest is None:
+        return replace(verdict, decision="reject", rule="degenerate", reason=found)
+    rest = _promotes(evidence.rest, evidence.loglikelihood_p)
+    reason = f"{verdict.reason}; {found}; on the other skills {rest.reason}"
+    if rest.decision == "promote":
+        return replace(verdict, reason=reason)
+    return replace(verdict, decision="reject", rule="degenerate", reason=reason)
+
+
+def _promotes(dev: Paired, p: float | None) -> Verdict:
+    """Whether the candidate is better, by the comparison alone."""
+    counts = f"fixed {dev.fixed}, broke {dev.broken} of {dev.n}: mid-p {against(dev.midp, PROMOTE_MIDP)}"
     if dev.midp < PROMOTE_MIDP:
-        return Verdict("promote", "midp", counts, dev, evidence.loglikelihood_p)
-    p = evidence.loglikelihood_p
+        return Verdict("promote", "midp", counts, dev, p)
     if not needs_loglikelihood(dev) or p is None:
         return Verdict("reject", "midp", counts, dev, p)
     better = p < LOGLIKELIHOOD_ALPHA
     reason = (
         f"{counts}; fewer than {FEW_CHANGED} items changed, "
-        f"log-likelihood of the gold answers p {_compare(p, LOGLIKELIHOOD_ALPHA)}"
+        f"log-likelihood of the gold answers p {against(p, LOGLIKELIHOOD_ALPHA)}"
     )
     return Verdict("promote" if better else "reject", "loglikelihood", reason, dev, p)
+
+
+def _spoiled(evidence: PromotionEvidence) -> tuple[str, str] | None:
+    """Rule and reason where the candidate is unfit whatever it gains."""
+    pins = evidence.broken_pins
+    if pins:
+        what = "item" if len(pins) == 1 else "items"
+        more = ", ..." if len(pins) > MOST_NAMED else ""
+        return "must-pass", f"broke {len(pins)} must-pass {what}: {', '.join(pins[:MOST_NAMED])}{more}"
+    blocking = [each for each in evidence.degenerate if each.blocks]
+    if blocking:
+        return "degenerate", _reasons(blocking)
+    if evidence.lost_skills:
+        return "lost-skill", f"worse in {', '.join(evidence.lost_skills)} (dev, Holm over all skills at .05)"
+    return None
+
+
+def _reasons(found: Collection[Degenerate]) -> str:
+    return "; ".join(each.reason for each in found)
 
 
 def _broken_off(stop: FutilityStop) -> str:
@@ -103,14 +183,3 @@ def _broken_off(stop: FutilityStop) -> str:
         f"stopped after {stop.asked} of {stop.of} dev items, {found} on them: evidence {e} (stops at {STOP_AT:g}) "
         f"against a gain of {100 * MINIMUM_GAIN:g} points"
     )
-
-
-def _compare(p: float, level: float) -> str:
-    """``.021 < .35`` or ``.893, not below .35``, with as many digits as it takes to show the side truly."""
-    below = p < level
-    digits = 3
-    while digits < 17 and (round(p, digits) < level) != below:
-        digits += 1
-    shown = f"{p:.{digits}f}" if p >= 0.001 or p == 0 else f"{p:.1e}"
-    limit = f"{level:g}".removeprefix("0")
-    return f"{shown.removeprefix('0')} < {limit}" if below else f"{shown.removeprefix('0')}, not below {limit}"

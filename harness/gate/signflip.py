@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-import operator
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 from harness.exceptions import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EXACT_CLUSTERS = 16
 """Non-zero clusters up to which all 2^m sign patterns are counted."""
@@ -39,53 +43,88 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[str], seed: int =
     Raises:
         InputError: lengths differ, or a difference is not finite.
     """
-    sums = _cluster_sums(differences, clusters)
-    if not sums:
-        return 1.0
-    if len(sums) > NORMAL_ABOVE:
-        return 0.5 * math.erfc(math.fsum(sums) / math.sqrt(2 * math.fsum(value * value for value in sums)))
-    # Flipping a set of clusters lowers the total by twice the set's sum: the total rises where that sum is negative.
-    tie = _TIE * math.fsum(map(abs, sums))
-    if len(sums) <= EXACT_CLUSTERS:
-        return _hits(_subset_sums(sums), tie) / (1 << len(sums))
-    return (1 + _hits(_random_subset_sums(sums, seed), tie)) / (1 + FLIPS)
+    import numpy as np
 
-
-def _cluster_sums(differences: Sequence[float], clusters: Sequence[str]) -> list[float]:
     if len(differences) != len(clusters):
         raise InputError(f"sign-flip test: {len(differences)} differences but {len(clusters)} cluster ids")
-    members: dict[str, list[float]] = {}
     for value, cluster in zip(differences, clusters, strict=True):
         if not math.isfinite(value):
             raise InputError(f"sign-flip test: a difference in cluster '{cluster}' is {value}; leave such items out")
-        members.setdefault(cluster, []).append(value)
-    sums = []
-    for cluster in sorted(members):
-        total = math.fsum(members[cluster])
-        if abs(total) > _TIE * math.fsum(map(abs, members[cluster])):
-            sums.append(total)
-    return sums
+    codes, names = cluster_codes(clusters)
+    return both_sides(changed_sums(np.asarray(differences, dtype=float), codes, names), seed)[0]
 
 
-def _hits(flipped: list[float], tie: float) -> float:
-    above = sum(value < -tie for value in flipped)
-    tied = sum(abs(value) <= tie for value in flipped)
-    return above + tied / 2
+def cluster_codes(clusters: Sequence[Hashable]) -> tuple[NDArray[np.intp], list[Hashable]]:
+    """Number the clusters in the order of their first items: shape (n,) of numbers, and the name of each number."""
+    import numpy as np
+
+    index: dict[Hashable, int] = {}
+    codes = np.fromiter((index.setdefault(name, len(index)) for name in clusters), np.intp, len(clusters))
+    return codes, list(index)
 
 
-def _subset_sums(values: Sequence[float]) -> list[float]:
-    sums = [0.0]
+def changed_sums(
+    differences: NDArray[np.float64], codes: NDArray[np.intp], names: Sequence[Hashable]
+) -> NDArray[np.float64]:
+    """The cluster sums that are not zero, in the order of the clusters' names (where random patterns are drawn).
+
+    Args:
+        differences: shape (n,), finite.
+        codes, names: from `cluster_codes`.
+    """
+    import numpy as np
+
+    sums = np.asarray(np.bincount(codes, weights=differences, minlength=len(names)), dtype=np.float64)
+    sizes = np.bincount(codes, weights=np.abs(differences), minlength=len(names))
+    changed = np.flatnonzero(np.abs(sums) > _TIE * sizes)
+    if len(changed) <= NORMAL_ABOVE:
+        changed = np.array(sorted(changed.tolist(), key=lambda code: str(names[code])), dtype=np.intp)
+    return sums[changed]
+
+
+def both_sides(sums: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """p of "better" and of "worse" by `sign_flip`'s rules, from the same patterns.
+
+    Args:
+        sums: shape (clusters that changed,), none of them zero.
+        seed: of the random patterns.
+    """
+    import numpy as np
+
+    if not len(sums):
+        return 1.0, 1.0
+    if len(sums) > NORMAL_ABOVE:
+        z = math.fsum(sums) / math.sqrt(2 * math.fsum(sums * sums))
+        return 0.5 * math.erfc(z), 0.5 * math.erfc(-z)
+    # Flipping a set of clusters lowers the total by twice the set's sum: the total rises where that sum is negative.
+    tie = _TIE * math.fsum(np.abs(sums))
+    if len(sums) <= EXACT_CLUSTERS:
+        patterns, extra = _subset_sums(sums), 0
+    else:
+        patterns, extra = _random_subset_sums(sums, seed), 1
+    above, below = int((patterns < -tie).sum()), int((patterns > tie).sum())
+    tied = len(patterns) - above - below
+    count = len(patterns) + extra
+    return (extra + above + tied / 2) / count, (extra + below + tied / 2) / count
+
+
+def _subset_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    sums = np.zeros(1)
     for value in values:
-        sums += [partial + value for partial in sums]
+        sums = np.concatenate([sums, sums + value])
     return sums
 
 
-def _random_subset_sums(values: Sequence[float], seed: int) -> list[float]:
+def _random_subset_sums(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """`FLIPS` sums of random subsets; a random byte picks one of the 256 subsets of eight values from a table."""
+    import numpy as np
+
     rng = random.Random(seed)
-    sums = [0.0] * FLIPS
+    sums = np.zeros(FLIPS)
     for start in range(0, len(values), 8):
-        group = list(values[start : start + 8])
-        table = _subset_sums(group + [0.0] * (8 - len(group)))
-        sums = list(map(operator.add, sums, map(table.__getitem__, rng.randbytes(FLIPS))))
+        group = values[start : start + 8]
+        table = _subset_sums(np.concatenate([group, np.zeros(8 - len(group))]))
+        sums += table[np.frombuffer(rng.randbytes(FLIPS), np.uint8)]
     return sums

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Decision = Literal["promote", "reject", "rollback", "invalid", "crash"]
@@ -19,6 +20,11 @@ class Paired:
         ci95: clustered 95% interval of ``delta``.
         midp: one-sided mid-p McNemar of "after is better", 0 to 1.
         midp_worse: the same of "after is worse".
+        sign_flip, sign_flip_worse: the same by the sign-flip test on cluster sums; ``None`` where mid-p is the right
+            test, each item being a cluster of its own and right or wrong.
+        clusters: clusters of the items; ``None`` in a verdict written before it was recorded, as for those below.
+        stderr: clustered standard error of ``delta``; ``None`` too where all items share one cluster.
+        mde: smallest true gain that shows with 80% power at a one-sided level of 5%, 0 to 1.
     """
 
     n: int
@@ -28,6 +34,26 @@ class Paired:
     ci95: tuple[float, float]
     midp: float
     midp_worse: float
+    sign_flip: float | None = None
+    sign_flip_worse: float | None = None
+    clusters: int | None = None
+    stderr: float | None = None
+    mde: float | None = None
+
+    @property
+    def p(self) -> float:
+        """One-sided p of "after is better" by the test that fits the items."""
+        return self.midp if self.sign_flip is None else self.sign_flip
+
+    @property
+    def p_worse(self) -> float:
+        """The same of "after is worse"."""
+        return self.midp_worse if self.sign_flip_worse is None else self.sign_flip_worse
+
+    @property
+    def test(self) -> Literal["mid-p", "sign-flip p"]:
+        """What `p` is."""
+        return "mid-p" if self.sign_flip is None else "sign-flip p"
 
 
 @dataclass(frozen=True)
@@ -52,11 +78,11 @@ class Verdict:
 
     Attributes:
         rule: which rule decided: ``midp``, ``loglikelihood``, ``futility``, ``overlap``, ``non-finite``,
-            ``environment``, ``crash``.
+            ``environment``, ``crash``, ``must-pass``, ``degenerate``, ``lost-skill``; ``harm`` for a rollback.
         reason: one sentence for the report, numbers included.
         dev: candidate against champion on all of dev; ``None`` for a round that did not get that far.
         loglikelihood_p: sign-flip p of the golds' log-likelihood, where that rule was asked.
-        certified: always ``None`` until a gate look was made.
+        certified: the one bit of a look at the gate items; ``None`` where none was made.
         futility: where the evaluation on dev was broken off, if it was.
     """
 
@@ -71,3 +97,29 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """The object of ``verdict.json``."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Verdict:
+        """Read the object of ``verdict.json``, that of an earlier version too; unknown keys are passed over."""
+        known = _known(cls, raw)
+        if raw.get("dev") is not None:
+            dev = _known(Paired, raw["dev"])
+            known["dev"] = Paired(**{**dev, "ci95": (dev["ci95"][0], dev["ci95"][1])})
+        if raw.get("futility") is not None:
+            known["futility"] = FutilityStop(**_known(FutilityStop, raw["futility"]))
+        return cls(**known)
+
+
+def _known(kind: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: raw[field.name] for field in fields(kind) if field.name in raw}
+
+
+def against(p: float, level: float) -> str:
+    """``.021 < .35`` or ``.893, not below .35``, with as many digits as it takes to show the side truly."""
+    below = p < level
+    digits = 3
+    while digits < 17 and (round(p, digits) < level) != below:
+        digits += 1
+    shown = f"{p:.{digits}f}" if p >= 0.001 or p == 0 else f"{p:.1e}"
+    limit = f"{level:g}".removeprefix("0")
+    return f"{shown.removeprefix('0')} < {limit}" if below else f"{shown.removeprefix('0')}, not below {limit}"
