@@ -131,6 +131,17 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
         }
         for result in evaluation.results
     ]
+    write_bytes(folder / RESPONSES, _parquet(responses, _RESPONSE_COLUMNS))
+    save_errors(folder / ERRORS, evaluation.errors)
+    write_json(folder / SCORES, scores(evaluation))
+
+
+def save_errors(path: Path, records: Sequence[ErrorRecord]) -> None:
+    """Write ``records`` as ``errors.parquet``, atomically.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written or the disk is full.
+    """
     errors = [
         {
             "item_id": record.item_id,
@@ -141,26 +152,23 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
             "not_assessed": json.dumps(list(record.not_assessed)),
             "reasons": json.dumps([_text(reason) for reason in record.reasons]),
         }
-        for record in evaluation.errors
+        for record in records
     ]
-    write_bytes(folder / RESPONSES, _parquet(responses, _RESPONSE_COLUMNS))
-    write_bytes(folder / ERRORS, _parquet(errors, _ERROR_COLUMNS))
-    counts: dict[str, int] = {}
-    for record in evaluation.errors:
-        if record.primary is not None:
-            counts[record.primary] = counts.get(record.primary, 0) + 1
-    write_json(
-        folder / SCORES,
-        {
-            "name": evaluation.name,
-            "score": evaluation.score.as_dict(),
-            "skills": {skill: value.as_dict() for skill, value in evaluation.by_skill().items()},
-            "categories": dict(sorted(counts.items())),
-            "not_assessed": evaluation.not_assessed(),
-            "seconds": evaluation.seconds,
-            "details": dict(evaluation.details),
-        },
-    )
+    write_bytes(path, _parquet(errors, _ERROR_COLUMNS))
+
+
+def scores(evaluation: Evaluation) -> dict[str, Any]:
+    """The object of ``scores.json``."""
+    counts = Counter(record.primary for record in evaluation.errors if record.primary is not None)
+    return {
+        "name": evaluation.name,
+        "score": evaluation.score.as_dict(),
+        "skills": {skill: value.as_dict() for skill, value in evaluation.by_skill().items()},
+        "categories": dict(sorted(counts.items())),
+        "not_assessed": evaluation.not_assessed(),
+        "seconds": evaluation.seconds,
+        "details": dict(evaluation.details),
+    }
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:

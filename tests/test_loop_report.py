@@ -63,6 +63,8 @@ SUMMARY = {
     "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
     "tags": [..., {"tag": str, "before": SCORE, "after": SCORE}],
     "not_assessed": [..., {"category": str, "before": int, "after": int, "n": int}],
+    "by_hand": [..., {"action": str, "after_round": int, "champion": int, "instead_of": int, "reason": str,
+                      "time": str}],
 }  # fmt: skip
 
 

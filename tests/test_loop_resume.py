@@ -293,7 +293,7 @@ def test_a_report_of_a_run_killed_midway_can_be_written_and_harms_nothing(tmp_pa
         session(run_dir, SCRIPT, nth("train", 2, KeyboardInterrupt))
     assert "round 1" in write_reports(run_dir).read_text()
     session(run_dir, SCRIPT)
-    reports = {"summary.json", "summary.md", "report/index.html"}
+    reports = {"summary.json", "summary.md", "report/index.html", "report/files.json"}
     assert {name: data for name, data in tree(run_dir).items() if name not in reports} == expected
 
 

@@ -37,6 +37,10 @@ VERBS: dict[str, Verb] = {
     "baseline": Verb("harness.cli.baseline:baseline", "Score the model zero-shot and few-shot, by error category."),
     "iterate": Verb("harness.cli.iterate:iterate", "Retrain on the failing categories, round after round; resumes."),
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),
+    "verify": Verb("harness.cli.verify:verify", "Recompute a run's decisions from what is on disk, without a model."),
+    "rescore": Verb("harness.cli.rescore:rescore", "Classify a run's saved responses anew and show what moved."),
+    "promote": Verb("harness.cli.by_hand:promote", "Make a round the champion by hand."),
+    "rollback": Verb("harness.cli.by_hand:rollback", "Go back to an earlier champion by hand."),
     "cache": Verb("harness.cli.cache:cache", "Show or clear the answers that are kept for reuse."),
     "tasks": Verb("harness.cli.tasks:tasks", "List, check and locate the domains."),
     "classifiers": Verb(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.evaluated import Evaluation
 from harness.evaluation.items import Item, ItemResult
@@ -11,6 +11,7 @@ from harness.gate.futility import Capital, next_look
 from harness.gate.verdict import FutilityStop
 from harness.storage import sha256_text
 
+Asked = TypeVar("Asked", Item, ItemResult)
 Ask = Callable[[Sequence[Item], int], list[ItemResult]]
 """Answers some items; the number is how many were asked before, for the progress bar."""
 Environment = Callable[[], Mapping[str, Any]]
@@ -19,7 +20,7 @@ Early = Callable[[Ask, Environment], tuple[list[ItemResult], FutilityStop | None
 """Decides what is asked, in which order and how much of it."""
 
 
-def asking_order(items: Sequence[Item], seed: int, number: int) -> list[Item]:
+def asking_order(items: Sequence[Asked], seed: int, number: int) -> list[Asked]:
     """The items in the random order of round ``number``.
 
     Each round draws its own, so that nothing that an earlier round decided can depend on it.

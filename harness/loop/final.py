@@ -10,7 +10,7 @@ from harness.evaluated import Evaluation, load_evaluation
 from harness.evaluation.items import Item
 from harness.gate.paired import pair
 from harness.gate.power import minimum_detectable_effect
-from harness.loop.phases import run_phase
+from harness.loop.phases import phase_files, run_phase, sealed
 from harness.loop.run import GUARDS, Run, alike
 from harness.storage import canonical_json
 
@@ -48,27 +48,18 @@ def final_evaluation(run: Run) -> None:
         if items:
             compared[name], redone = _before_and_after(run, name, items, base, folder if champion else base)
             seconds += redone
-    before, after = compared["test"]
-    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    few = load_evaluation(base / "test_fewshot") if shots else None
     run.ledger.append(
         "final",
         {
             "round": state.done,
             "champion": state.champion,
             "openings": run.state.opened_test,
-            "test": {
-                "model": "champion",
-                "round": state.champion,
-                "before": before.score.as_dict(),
-                "before_fewshot": load_evaluation(base / "test_fewshot").score.as_dict() if shots else None,
-                "after": after.score.as_dict(),
-                "delta": paired.delta,
-                "ci95": list(paired.ci95),
-                "p": paired.midp,
-            },
-            "guard": _guard(*compared["guard"]) if "guard" in compared else None,
+            "test": test_result(*compared["test"], few, state.champion),
+            "guard": guard_result(*compared["guard"]) if "guard" in compared else None,
             "peak_memory_bytes": run.peak_memory(),
             "seconds": seconds,
+            "files": sealed(run.run_dir, *phase_files(base), *phase_files(folder)),
         },
         run.now(),
     )
@@ -91,7 +82,28 @@ def _before_and_after(
     return (load_evaluation(folder / again), after), float(result["seconds"])
 
 
-def _guard(before: Evaluation, after: Evaluation) -> dict[str, Any]:
+def test_result(before: Evaluation, after: Evaluation, fewshot: Evaluation | None, champion: int) -> dict[str, Any]:
+    """The object ``test`` of the ledger's ``final`` entry and of ``summary.json``.
+
+    Args:
+        fewshot: the untouched model with examples, where that arm was asked.
+        champion: round of the model that gave ``after``.
+    """
+    paired = pair(before.correctness(), after.correctness(), before.clusters())
+    return {
+        "model": "champion",
+        "round": champion,
+        "before": before.score.as_dict(),
+        "before_fewshot": fewshot.score.as_dict() if fewshot else None,
+        "after": after.score.as_dict(),
+        "delta": paired.delta,
+        "ci95": list(paired.ci95),
+        "p": paired.midp,
+    }
+
+
+def guard_result(before: Evaluation, after: Evaluation) -> dict[str, Any]:
+    """The object ``guard`` of the ledger's ``final`` entry: champion against the untouched model."""
     paired = pair(before.correctness(), after.correctness(), before.clusters())
     # Where no item flipped, that one might have is the least that can be assumed.
     discordant = max(1, paired.fixed + paired.broken) / paired.n

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from harness.loop.run import GUARDS, Run, baseline
 from harness.loop.state import LoopState
 from harness.storage import read_json
 from harness.training.contract import CANDIDATE, LEARNER
+
+CHAMPION = "champion"
+"""Name of the link to the champion's round."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[
         run.listener.recorded(entry.data, run.champion_dev(run.state).score.value)
         on_recorded()
     final_evaluation(run)
-    last, ending = run.ledger.entries[-1], {"status": stop.status, "reason": stop.reason, "round": run.state.done}
-    if last.kind != "stop" or last.data != ending:  # the same command on a finished run changes nothing
+    last, ending = run.ledger.ending, {"status": stop.status, "reason": stop.reason, "round": run.state.done}
+    if last is None or last.data != ending:  # the same command on a finished run changes nothing
         run.ledger.append("stop", ending, run.now())
     on_recorded()
     return stop
@@ -133,6 +138,27 @@ def prune(run: Run) -> None:
         if run.workbench.identity.get("method") == "sft":
             shutil.rmtree(run.round_dir(number) / CANDIDATE, ignore_errors=True)
     run.held = keep
+    link_champion(run.run_dir, state.champion)
+
+
+def link_champion(run_dir: Path, number: int) -> None:
+    """Let the link ``champion`` in ``run_dir`` point to the folder of round ``number``; none for the base.
+
+    For people and scripts; nothing here reads it. Left out where the system has no links.
+    """
+    link, fresh = run_dir / CHAMPION, run_dir / f".{CHAMPION}.tmp"
+    with suppress(OSError, NotImplementedError):
+        fresh.unlink(missing_ok=True)
+        if number == 0:
+            link.unlink(missing_ok=True)
+        elif not link.is_symlink() or os.readlink(link) != champion_target(number):
+            fresh.symlink_to(champion_target(number), target_is_directory=True)
+            os.replace(fresh, link)
+
+
+def champion_target(number: int) -> str:
+    """What the link ``champion`` holds when round ``number`` is the champion."""
+    return f"rounds/{number:03d}"
 
 
 def interrupted(run: Run, reason: str, status: str = "stopped") -> dict[str, Any]:

@@ -12,6 +12,8 @@ from harness.exceptions import InputError, at
 from harness.storage import append_line, canonical_json, sha256_text, write_bytes
 
 GENESIS = "0" * 64
+BY_HAND = ("promoted_by_hand", "rolled_back_by_hand")
+"""Kinds of the entries by which a user, and no verdict, made a round the champion."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Entry:
     Attributes:
         seq: position from 0.
         time: ISO 8601, UTC.
-        kind: ``open``, ``baseline``, ``round``, ``asked``, ``test_opened``, ``final``, ``stop``.
+        kind: ``open``, ``baseline``, ``round``, ``asked``, ``test_opened``, ``final``, ``stop``, or of `BY_HAND`.
         data: what was decided; plain JSON.
         prev, hash: hex SHA-256 of the entry before and of this one.
     """
@@ -90,6 +92,18 @@ class Ledger:
         self.entries.append(entry)
         return entry
 
-    def of_kind(self, kind: str) -> list[Entry]:
-        """Entries of one kind, in order."""
-        return [entry for entry in self.entries if entry.kind == kind]
+    def of_kind(self, *kinds: str) -> list[Entry]:
+        """Entries of one kind or of several, in order."""
+        return [entry for entry in self.entries if entry.kind in kinds]
+
+    @property
+    def ending(self) -> Entry | None:
+        """The ``stop`` entry of a run that has stopped; choosing a champion by hand does not start it again."""
+        own = [entry for entry in self.entries if entry.kind not in BY_HAND]
+        return own[-1] if own and own[-1].kind == "stop" else None
+
+    @property
+    def champion(self) -> int:
+        """The champion's round as last decided, by verdict or by hand; 0 is the base."""
+        decided = self.of_kind("round", *BY_HAND)
+        return int(decided[-1].data["champion"]) if decided else 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import gold_scores
 from harness.exceptions import InputError
 from harness.loop.phases import marker, run_phase
@@ -32,28 +33,34 @@ def score_golds(run: Run) -> Figures:
                 run.prepared.domain, run.prepared.dev, engine, run.workbench.chat_template,
                 lambda done, total: run.listener.step(done, total, GOLD),
             )  # fmt: skip
-        skills: dict[str, list[int]] = {}
-        for place, (item, score) in enumerate(zip(run.prepared.dev, scores, strict=True)):
-            if score.tokens:  # an empty gold answer has nothing to be surprised by
-                skills.setdefault(item.skill, []).append(place)
-        if len(skills) > 1:
-            skills[ALL] = sorted(place for places in skills.values() for place in places)
-        write_json(raw, {i.item_id: [s.logprob, s.tokens] for i, s in zip(run.prepared.dev, scores, strict=True)})
-        figures = {}
-        for skill in sorted(skills, key=lambda name: (name == ALL, name)):
-            of = [(scores[place], run.prepared.dev[place]) for place in skills[skill]]
-            value = gold_perplexity(
-                [score.logprob for score, _ in of],
-                [score.tokens for score, _ in of],
-                [f"{item.task}\0{item.cluster}" for _, item in of],
-            )
-            figures[skill] = [asdict(value)]
-        return {"figures": figures}
+        golds = {i.item_id: (s.logprob, s.tokens) for i, s in zip(run.prepared.dev, scores, strict=True)}
+        write_json(raw, golds)
+        return {"figures": gold_figures(run.prepared.dev, golds)}
 
     run.listener.phase(0, run.rounds_asked, GOLD)
     result = run_phase(folder, GOLD, run.key(GOLD), [raw.name], body, run.clock)
     found: Figures = result["figures"]
     return found
+
+
+def gold_figures(items: Sequence[Item | ItemResult], golds: Mapping[str, Sequence[Any]]) -> Figures:
+    """Perplexity of gold answers by skill and of all.
+
+    Args:
+        golds: log-probability in nats and tokens of each item's gold answer, by item id.
+    """
+    skills: dict[str, list[Item | ItemResult]] = {}
+    for item in items:
+        if golds[item.item_id][1]:  # an empty gold answer has nothing to be surprised by
+            skills.setdefault(item.skill, []).append(item)
+    if len(skills) > 1:
+        skills[ALL] = [item for item in items if golds[item.item_id][1]]
+    figures: Figures = {}
+    for skill in sorted(skills, key=lambda name: (name == ALL, name)):
+        logprobs, tokens = zip(*(golds[item.item_id] for item in skills[skill]), strict=True)
+        value = gold_perplexity(logprobs, tokens, [f"{item.task}\0{item.cluster}" for item in skills[skill]])
+        figures[skill] = [asdict(value)]
+    return figures
 
 
 def score_text(run: Run, path: Path, limit: int | None = None) -> Figures:

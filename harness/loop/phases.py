@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.evaluation.work import counting
 from harness.exceptions import InputError
-from harness.storage import read_json, sha256_file, write_json
+from harness.storage import canonical_json, read_json, sha256_file, sha256_text, write_json
 
 Clock = Callable[[], float]
 
@@ -17,6 +17,22 @@ Clock = Callable[[], float]
 def marker(folder: Path, name: str) -> Path:
     """Where a finished phase's manifest lies."""
     return folder / f"{name}.done.json"
+
+
+def sealed(run_dir: Path, *files: Path) -> dict[str, str]:
+    """Hash of each of ``files`` that is there, by its path in the run directory: what a ledger entry vouches for."""
+    return {path.relative_to(run_dir).as_posix(): sha256_file(path) for path in sorted(files) if path.is_file()}
+
+
+def phase_files(folder: Path) -> list[Path]:
+    """The manifests of the finished phases in ``folder``."""
+    return sorted(folder.glob("*.done.json"))
+
+
+def signed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """``record`` with the hash of all else that it holds under ``sha256``."""
+    rest = {key: value for key, value in record.items() if key != "sha256"}
+    return {**rest, "sha256": sha256_text(canonical_json(rest))}
 
 
 def run_phase(
@@ -69,5 +85,5 @@ def run_phase(
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] if path.exists() else []
         files.update({p.relative_to(folder).as_posix(): sha256_file(p) for p in found})
     record = {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "work": work.as_dict()}
-    write_json(done, {**record, "result": result})
+    write_json(done, signed({**record, "result": result}))
     return {**result, "seconds": seconds}

@@ -85,7 +85,7 @@ def score_prompts(run: Run, names: Sequence[str]) -> dict[str, Any]:
             body = functools.partial(asking.evaluate, arm, items, None, folder / arm, shots)
             run_phase(folder, arm, run.key("prompt", name, arm, shots, hashes), [arm], body, run.clock)
             scored[arm][name] = load_evaluation(folder / arm)
-    found = _compared(scored, run.settings.fewshot)
+    found = compare_prompts(scored, run.settings.fewshot)
     write_json(base / FILE, found)
     return found
 
@@ -111,8 +111,13 @@ def _cut(run: Run, domain: Domain, items: Sequence[Item], shots: int, name: str)
     return bool(long)
 
 
-def _compared(scored: Mapping[str, Mapping[str, Evaluation]], fewshot: int) -> dict[str, Any]:
-    """Scores of each prompt by skill and arm, and what choosing among them brings."""
+def compare_prompts(scored: Mapping[str, Mapping[str, Evaluation]], fewshot: int) -> dict[str, Any]:
+    """Scores of each prompt by skill and arm, and what choosing among them brings: what ``prompts.json`` holds.
+
+    Args:
+        scored: arm, then prompt, the default one first, to its evaluation on dev.
+        fewshot: examples of the few-shot arm; 0 where there is none.
+    """
     default = scored[ZERO][DEFAULT]
     groups = {result.item_id: result.task for result in default.results}
     skills = {result.task: result.skill for result in default.results}

@@ -22,10 +22,9 @@ from harness.gate.signflip import sign_flip
 from harness.gate.verdict import FutilityStop, Verdict
 from harness.loop.early import until_futile
 from harness.loop.ledger import Entry
-from harness.loop.phases import run_phase
-from harness.loop.run import PARTIAL, Run, alike, categories
-from harness.loop.state import LoopState, trial_data
-from harness.models.session import weights_hash
+from harness.loop.phases import phase_files, run_phase, sealed
+from harness.loop.run import PARTIAL, RULES, Run, alike, categories
+from harness.loop.state import LoopState, replay_share, trial_data
 from harness.storage import read_json, read_jsonl, sha256_text, write_json, write_jsonl
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainResult
 
@@ -42,7 +41,7 @@ def run_round(run: Run) -> Entry:
     number = state.done + 1
     folder = run.round_dir(number)
     folder.mkdir(parents=True, exist_ok=True)
-    champion, identity = run.champion_dev(state), _identity(state)
+    champion, identity = run.champion_dev(state), phase_identity(state)
     seconds = {"mine": 0.0, "train": 0.0, "evaluate": 0.0, "other": 0.0}
     begun = run.clock()
 
@@ -74,7 +73,7 @@ def run_round(run: Run) -> Entry:
     futility = evaluated.get("futility")
     candidate = run.load(folder / "dev") if evaluated and not futility else None
     champion = run.champion_dev(state)
-    verdict = _decide(curated["overlaps"], trained, champion, candidate, folder, futility)
+    verdict = decide_round(curated["overlaps"], trained, champion, candidate, folder, futility)
     write_json(folder / "verdict.json", verdict.as_dict())
     # Of an evaluation that was broken off the champion's answers to the same items are what compares.
     answers = load_evaluation(folder / f"dev{PARTIAL}") if futility else candidate
@@ -112,12 +111,14 @@ def run_round(run: Run) -> Entry:
             "trials": [trial_data(trial) for trial in cell_trials(number, tried, before, after, sizes)],
             "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
             "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
+            "rules": RULES,
+            "files": sealed(run.run_dir, *phase_files(folder), folder / "verdict.json"),
         },
         run.now(),
     )
 
 
-def _identity(state: LoopState) -> str:
+def phase_identity(state: LoopState) -> str:
     """What of the state a round's phases depend on."""
     return repr((state.done, state.champion, state.learner, state.rate, state.extra_replay, state.broken, state.trials))
 
@@ -242,7 +243,7 @@ def _with_earlier(run: Run, state: LoopState, curation: Curation) -> list[TrainR
 
 def _replay(run: Run, state: LoopState) -> float:
     """Share of replay rows: the recipe's, and more after each return to the champion."""
-    return min(0.9 - run.recipe.data.general, run.recipe.data.replay + state.extra_replay)
+    return replay_share(run.recipe, state)
 
 
 def _start(run: Run, state: LoopState) -> Start:
@@ -255,10 +256,14 @@ def _start(run: Run, state: LoopState) -> Start:
     if run.recipe.start == "champion":
         return Start(run.adapter(source), None, state.rate)
     learner = run.round_dir(source) / LEARNER
+    if not learner.is_dir():  # a champion chosen by hand, whose learner's state was deleted long ago
+        return Start(run.adapter(source), None, state.rate)
     return Start(learner, learner, state.rate)
 
 
 def _train(run: Run, state: LoopState, folder: Path, rows: Sequence[TrainRow]) -> dict[str, Any]:
+    from harness.models.session import weights_hash  # brings torch, which `harness verify` does without
+
     number = state.done + 1
     items = {item.item_id: item for item in (*run.prepared.pool, *run.prepared.general)}
     template = run.workbench.chat_template
@@ -324,7 +329,7 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
     return {"score": head["score"]}
 
 
-def _decide(
+def decide_round(
     overlaps: int,
     trained: Mapping[str, Any],
     champion: Evaluation,

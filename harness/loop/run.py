@@ -19,7 +19,7 @@ from harness.exceptions import InputError
 from harness.loop.early import Early
 from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
-from harness.loop.phases import Clock, marker, run_phase
+from harness.loop.phases import Clock, marker, phase_files, run_phase, sealed
 from harness.loop.prepare import Prepared
 from harness.loop.state import LoopState, step
 from harness.loop.workbench import Workbench
@@ -28,6 +28,9 @@ from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 
 SCHEMA = 1
+RULES = 1
+"""Version of the rules by which rounds are decided and targets chosen; another one, and `harness verify` says that it
+does not recompute the decisions instead of calling them wrong. Raise it with every change that decides differently."""
 BASELINE = "baseline"
 GUARDS = ("guard", "guard_means")
 """Evaluations of the guards, and their items in `Prepared`: of those that are right or wrong, and of shares."""
@@ -92,7 +95,7 @@ class Run:
 
     def key(self, *parts: Any) -> str:
         """Hash of a phase's inputs: the run's identity and whatever else it depends on."""
-        return sha256_text(canonical_json([read_json(self.run_dir / "manifest.json")["identity"], *map(str, parts)]))
+        return phase_key(read_json(self.run_dir / "manifest.json")["identity"], *parts)
 
     def evaluate(
         self,
@@ -164,9 +167,19 @@ class Run:
         return found
 
 
-def champion_folder(run_dir: Path, number: int) -> Path:
-    """Where the latest dev evaluation of round ``number``'s candidate lies: a smaller batch asks for a new one."""
+def phase_key(identity: Mapping[str, Any], *parts: Any) -> str:
+    """Hash of a phase's inputs: the run's identity (of its manifest) and whatever else it depends on."""
+    return sha256_text(canonical_json([identity, *map(str, parts)]))
+
+
+def champion_folder(run_dir: Path, number: int, last: int | None = None) -> Path:
+    """Where the latest dev evaluation of round ``number``'s candidate lies: a smaller batch asks for a new one.
+
+    Args:
+        last: the last round that is looked at; ``None`` for all.
+    """
     again = sorted(run_dir.glob(f"rounds/*/dev_champion_{number:03d}"))
+    again = [folder for folder in again if last is None or int(folder.parent.name) <= last]
     finished = [path for path in again if marker(path.parent, "evaluate").exists()]  # a killed phase leaves a part
     if finished:
         return finished[-1]
@@ -255,7 +268,8 @@ def open_run(
         ledger.append(
             "open",
             {"run": run_dir.name, "model": settings.model, "domain": settings.domain,
-             "guard": settings.identity()["guard"], "recipe": recipe.name, "seed": settings.seed},
+             "guard": settings.identity()["guard"], "recipe": recipe.name, "seed": settings.seed,
+             "files": sealed(run_dir, manifest, run_dir / "config.yaml")},
             now(),
         )  # fmt: skip
     for notice in prepared.notices:
@@ -303,6 +317,7 @@ def baseline(run: Run) -> None:
                 },
                 "categories": results["dev"]["categories"],
                 "seconds": sum(result["seconds"] for result in results.values()),
+                "files": sealed(run.run_dir, *phase_files(folder)),
             },
             run.now(),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.diagnosis import Cell, CellTrial
-from harness.loop.ledger import Entry
+from harness.loop.ledger import BY_HAND, Entry
 from harness.training.recipe import Recipe
 
 REPLAY_STEP = 0.1  # replay added each time the learner returns to the champion
@@ -65,6 +65,10 @@ def step(state: LoopState, entry: Entry, recipe: Recipe) -> LoopState:
         return replace(state, opened_test=state.opened_test + 1)
     if entry.kind == "final":
         return replace(state, seconds=state.seconds + data["seconds"], finals=(*state.finals, data["round"]))
+    if entry.kind in BY_HAND:
+        # What the last candidate broke is gone with its learner's state; the user's word ends a row of rejections.
+        chosen = data["champion"]
+        return replace(state, champion=chosen, learner=chosen, rejections=0, since_return=0, broken=())
     if entry.kind != "round":
         return state
     state = replace(
@@ -91,6 +95,11 @@ def step(state: LoopState, entry: Entry, recipe: Recipe) -> LoopState:
         )
     learner = state.done if decision == "reject" and recipe.start == "latest" else state.learner
     return replace(state, learner=learner, rejections=rejections, since_return=since)
+
+
+def replay_share(recipe: Recipe, state: LoopState) -> float:
+    """Share of the next round's rows that are replay, 0 to 1: the recipe's, and more after each return."""
+    return min(0.9 - recipe.data.general, recipe.data.replay + state.extra_replay)
 
 
 def trial_data(trial: CellTrial) -> list[Any]:

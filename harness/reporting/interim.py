@@ -39,7 +39,7 @@ class Reports:
 
         Whatever fails is said once and holds nothing up. When the run has stopped nothing is done: `final` follows.
         """
-        if self._run.ledger.entries[-1].kind == "stop":
+        if self._run.ledger.ending is not None:
             return
         done = self._run.state.done
         due = self._page_of is None or done >= max(self._page_of + 1, PAGE_GROWTH * self._page_of)

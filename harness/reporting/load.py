@@ -11,6 +11,7 @@ from harness.evaluated import Evaluation, load_evaluation
 from harness.exceptions import InputError
 from harness.loop.ledger import Ledger
 from harness.loop.perplexity import saved_perplexities
+from harness.loop.phases import signed
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, champion_folder
 from harness.reporting.data import ReportData, RoundView
@@ -18,7 +19,10 @@ from harness.reporting.html import HtmlReporter
 from harness.reporting.markdown import MarkdownReporter
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.summary import build_summary
-from harness.storage import read_json, read_jsonl, write_json
+from harness.storage import read_json, read_jsonl, sha256_file, write_json
+
+REPORT_FILES = "report/files.json"
+"""Hashes of what a report wrote last."""
 
 
 class RunReader:
@@ -27,11 +31,17 @@ class RunReader:
     Args:
         run_dir: the run's folder.
         load_dev: reads a dev evaluation's folder; a run in progress has them in memory.
+        load: reads the folder of any other.
     """
 
-    def __init__(self, run_dir: Path, load_dev: Callable[[Path], Evaluation] = load_evaluation) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        load_dev: Callable[[Path], Evaluation] = load_evaluation,
+        load: Callable[[Path], Evaluation] = load_evaluation,
+    ) -> None:
         self._run_dir = run_dir
-        self._load_dev = load_dev
+        self._load_dev, self._load = load_dev, load
         self._evaluations: dict[Path, Evaluation] = {}
         self._measured = Measured()
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
@@ -49,10 +59,10 @@ class RunReader:
         if not ledger.of_kind("baseline"):
             raise InputError(f"{run_dir}: no baseline yet; run 'harness baseline --out {run_dir}' first")
         entries = [entry.data for entry in ledger.of_kind("round")]
-        champion = entries[-1]["champion"] if entries else 0
+        champion = ledger.champion
         used: dict[Path, Evaluation] = {}
 
-        def evaluation(folder: Path, load: Callable[[Path], Evaluation] = load_evaluation) -> Evaluation:
+        def evaluation(folder: Path, load: Callable[[Path], Evaluation] = self._load) -> Evaluation:
             used[folder] = used.get(folder) or self._evaluations.get(folder) or load(folder)
             return used[folder]
 
@@ -65,7 +75,7 @@ class RunReader:
         finals = ledger.of_kind("final")
         final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
         tested = finals[-1].data["champion"] if finals else 0
-        stop = ledger.entries[-1]
+        stop = ledger.ending
         ended = (final if tested else base) if final else None
         metrics, confusions = self._metrics(evaluation, dev if champion else None, final, final if tested else None)
         prompts = read_json(prompts_file(run_dir)) if prompts_file(run_dir).is_file() else None
@@ -88,7 +98,7 @@ class RunReader:
             guard_before=optional(base / "guard"),
             guard_after=optional(ended / "guard") if ended else None,
             baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
-            stopped=str(stop.data["reason"]) if stop.kind == "stop" else "",
+            stopped=str(stop.data["reason"]) if stop else "",
             ledger_head=ledger.head,
             metrics=metrics,
             confusions=confusions,
@@ -170,6 +180,7 @@ def write_summaries(data: ReportData, run_dir: Path) -> None:
     """
     write_json(run_dir / "summary.json", data.summary)
     MarkdownReporter().render(data, run_dir)
+    _record(data, run_dir, "summary.json", "summary.md")
 
 
 def write_page(data: ReportData, run_dir: Path) -> Path:
@@ -178,7 +189,23 @@ def write_page(data: ReportData, run_dir: Path) -> Path:
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
-    return HtmlReporter().render(data, run_dir / "report")
+    page = HtmlReporter().render(data, run_dir / "report")
+    _record(data, run_dir, "report/index.html")
+    return page
+
+
+def _record(data: ReportData, run_dir: Path, *names: str) -> None:
+    """Note the hashes of files just written, and the ledger's head that they show, in ``report/files.json``.
+
+    They are derived and written anew at any time, so no ledger entry can vouch for them.
+    """
+    path = run_dir / REPORT_FILES
+    try:
+        known = dict(read_json(path)["files"])
+    except (InputError, KeyError, TypeError, ValueError):
+        known = {}
+    known |= {name: {"sha256": sha256_file(run_dir / name), "ledger_head": data.ledger_head} for name in names}
+    write_json(path, signed({"files": known}))
 
 
 def write_reports(run_dir: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.evaluated import Evaluation
-from harness.loop.ledger import Ledger
+from harness.loop.ledger import BY_HAND, Ledger
 from harness.loop.run import categories
 
 SCHEMA = 1
@@ -59,13 +59,23 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         "tags": _tags(baseline_dev, champion_dev),
         "not_assessed": _not_assessed(baseline_dev, champion_dev),
         "rounds": [{key: data[key] for key in _ROUND_KEYS} for data in rounds],
+        "by_hand": [
+            {
+                "action": "promote" if entry.kind == BY_HAND[0] else "rollback",
+                "after_round": entry.data["round"],
+                "champion": entry.data["champion"],
+                "instead_of": entry.data["instead_of"],
+                "reason": entry.data["reason"],
+                "time": entry.time,
+            }
+            for entry in ledger.of_kind(*BY_HAND)
+        ],
     }
 
 
 def status(ledger: Ledger) -> str:
     """``running`` until the last thing recorded is that the run stopped."""
-    last = ledger.entries[-1]
-    return str(last.data["status"]) if last.kind == "stop" else "running"
+    return "running" if ledger.ending is None else str(ledger.ending.data["status"])
 
 
 def _categories(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:

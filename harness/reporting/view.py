@@ -218,6 +218,8 @@ def _score_charts(data: ReportData) -> tuple[Markup, ...]:
     champion, anchor = float(baseline["value"]), float(baseline["value"])
     drawn = [ScorePoint(0, "baseline", champion, low, high, champion)]
     spoken = [f"untouched model {percent(champion)}"]
+    by_hand = {row["after_round"]: row["champion"] for row in data.summary.get("by_hand", ())}
+    scored = {0: champion, **{view.number: view.entry["dev"]["value"] for view in data.rounds if view.entry.get("dev")}}
     for view in data.rounds:
         outcome = cast(Outcome, view.outcome)
         dev = view.entry.get("dev")
@@ -226,6 +228,7 @@ def _score_charts(data: ReportData) -> tuple[Markup, ...]:
         elif outcome == "promote" and dev is not None:
             champion = float(dev["value"])
             anchor = champion if view.entry.get("certified") else anchor
+        champion = float(scored[by_hand.get(view.number, 0)]) if view.number in by_hand else champion
         if dev is None:
             drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion))
             spoken.append(f"round {view.number} {DECIDED[outcome]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,16 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Plain mapping for the manifest and the ledger."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """What `as_dict` gave; a field that another version's mapping lacks has its default.
+
+        Raises:
+            TypeError: a field that is not known here.
+        """
+        parts: dict[str, Any] = {"lora": Lora, "optimiser": Optimiser, "data": Data}
+        return cls(**{name: parts[name](**value) if name in parts else value for name, value in values.items()})
 
 
 _RANGES: dict[str, tuple[float, float]] = {

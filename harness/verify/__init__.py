@@ -1,0 +1,1 @@
+"""Recomputing a run from what is on disk: no model, no torch."""

@@ -1,0 +1,119 @@
+"""The classifiers of a finished run, as far as the present ones are the same, without lm-eval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.config import Settings
+from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier
+from harness.errors.setup import Taxonomy, load_taxonomy
+from harness.errors.taxonomy import PRECEDENCE, classify_all
+from harness.evaluation.items import ItemResult
+from harness.exceptions import EnvironmentFault, InputError
+from harness.locate import data_folder
+from harness.yamlfile import read_yaml
+
+
+@dataclass(frozen=True)
+class RunClassifiers:
+    """What classifies a run's responses anew.
+
+    Attributes:
+        classifiers: those that are here in the version of the run.
+        precedence: the run's.
+        whole: whether these are all of the run's, so that records can be compared as they are.
+        categories: the categories that no other classifier of the run has a say in.
+        differences: why the others are left out, one line each.
+    """
+
+    classifiers: tuple[Classifier, ...]
+    precedence: tuple[str, ...]
+    whole: bool
+    categories: frozenset[str]
+    differences: tuple[str, ...] = ()
+
+    def classify(self, results: Sequence[ItemResult], parts: Sequence[int] = ()) -> list[ErrorRecord]:
+        """The record of each of ``results``.
+
+        Args:
+            parts: sizes of the parts that were answered by one model each, where there were several.
+        """
+        records: list[ErrorRecord] = []
+        for size in parts or (len(results),):
+            records += classify_all(results[len(records) : len(records) + size], self.classifiers, self.precedence)
+        return records
+
+
+class _Remembering:
+    """A classifier that judges the same response to the same item once."""
+
+    def __init__(self, inner: Classifier) -> None:
+        self.name, self.version, self.categories = inner.name, inner.version, inner.categories
+        self._inner = inner
+        self._known: dict[tuple[Any, ...], list[ErrorLabel]] = {}
+
+    def classify(self, item: ItemResult) -> list[ErrorLabel]:
+        """As the classifier itself; what it raises is not remembered."""
+        key = (item.item_id, item.response, item.finish_reason, item.correct, item.prompt, *item.metrics.items())
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._inner.classify(item)
+        return found
+
+
+def present_taxonomy(run_dir: Path, manifest: Mapping[str, Any]) -> Taxonomy:
+    """The classifiers that the run's settings and domain ask for, as they are now.
+
+    Raises:
+        InputError: the settings cannot be read, or name something that is not here any more.
+    """
+    settings: Settings = read_yaml(run_dir / "config.yaml").build(Settings)
+    taxonomy = load_taxonomy(settings.classifiers)
+    recorded = manifest["identity"].get("classifiers", {})
+    if set(recorded) - {each.name for each in taxonomy.classifiers}:
+        tasks = manifest["identity"]["data"]["tasks"]
+        return load_taxonomy(settings.classifiers, task_folders(tasks, settings.include_path))
+    return taxonomy
+
+
+def run_classifiers(run_dir: Path, manifest: Mapping[str, Any]) -> RunClassifiers:
+    """Those of the run's classifiers that are here in the same version."""
+    identity = manifest["identity"]
+    recorded: Mapping[str, str] = identity.get("classifiers", {})
+    precedence = tuple(identity.get("precedence", PRECEDENCE))
+    if not recorded:
+        reason = "the run does not say which classifiers it had"
+        return RunClassifiers((), precedence, False, frozenset(), (reason,))
+    try:
+        here = {each.name: each for each in present_taxonomy(run_dir, manifest).classifiers}
+    except (InputError, EnvironmentFault, TypeError) as error:
+        return RunClassifiers((), precedence, False, frozenset(), (f"the classifiers cannot be loaded: {error}",))
+    same = [here[name] for name, version in recorded.items() if name in here and here[name].version == version]
+    differences = []
+    others: set[str] = set()
+    for name, version in recorded.items():
+        if name not in here:
+            differences.append(f"classifier {name} is not here")
+            others.add(name)  # its categories are not known; built-in ones are named like theirs
+        elif here[name].version != version:
+            differences.append(f"classifier {name} is version {here[name].version} here, {version} in the run")
+            others |= set(here[name].categories)
+    categories = frozenset(category for each in same for category in each.categories) - others
+    remembering = tuple(each if isinstance(each, GroupClassifier) else _Remembering(each) for each in same)
+    return RunClassifiers(remembering, precedence, not differences, categories, tuple(differences))
+
+
+def task_folders(tasks: Iterable[str], include_paths: Iterable[str | Path]) -> list[Path]:
+    """Folders of the YAML files that define lm-eval ``tasks``, found without lm-eval; tasks not found have none."""
+    wanted = set(tasks)
+    folders: dict[Path, None] = {}
+    for root in [*map(Path, include_paths), data_folder("tasks")]:
+        for path in sorted(root.rglob("*.yaml")) if root.is_dir() else []:
+            named = re.findall(r"^task:[ \t]*[\"']?([^\s\"'#]+)", path.read_text("utf-8", "replace"), re.MULTILINE)
+            if wanted & set(named):
+                folders[path.parent] = None
+    return list(folders)

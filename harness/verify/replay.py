@@ -1,0 +1,200 @@
+"""The ledger replayed: each entry against what follows from the saved evaluations and the state before it.
+
+The decisions are made by the loop's own functions (`harness.gate`, `harness.loop.state`, `harness.loop.rounds`) on
+evidence that is read from the disk, so a new rule is checked as soon as the loop has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.evaluated import Evaluation
+from harness.loop.final import guard_result, test_result
+from harness.loop.hand import champions
+from harness.loop.iterate import CHAMPION, champion_target
+from harness.loop.ledger import BY_HAND, Entry
+from harness.loop.run import BASELINE, GUARDS, categories
+from harness.loop.state import LoopState, step
+from harness.storage import read_json
+from harness.training.recipe import Recipe
+from harness.verify.evaluations import Evaluations
+from harness.verify.files import CONFIG, LEDGER, RunFiles
+from harness.verify.findings import Findings
+from harness.verify.rounds import RoundCheck
+
+
+class Replay:
+    """Goes through a run's ledger entry by entry.
+
+    Attributes:
+        state: the loop's state after the entries so far.
+    """
+
+    def __init__(
+        self, root: Path, manifest: Mapping[str, Any], files: RunFiles, evaluations: Evaluations, findings: Findings
+    ) -> None:
+        self._root, self._files, self._evaluations, self._findings = root, files, evaluations, findings
+        self._identity = manifest["identity"]
+        self._recipe = Recipe.from_dict(self._identity["recipe"])
+        self._fewshot = self._identity["settings"]["fewshot"]
+        self.state = LoopState()
+        self._past: list[Entry] = []
+
+    def run(self, entries: Sequence[Entry]) -> None:
+        """Check ``entries``, the ledger from its first line on."""
+        handlers = {
+            "open": self._open, "baseline": self._baseline, "round": self._round, "test_opened": self._test_opened,
+            "final": self._final, "stop": self._stop, **dict.fromkeys(BY_HAND, self._by_hand),
+        }  # fmt: skip
+        for entry in entries:
+            where = f"{LEDGER}:{entry.seq + 1}"
+            if entry.kind in handlers:
+                with self._findings.attempt(where, f"entry '{entry.kind}'"):
+                    handlers[entry.kind](where, entry)
+            with self._findings.attempt(where, "state of the loop"):
+                self.state = step(self.state, entry, self._recipe)
+            self._past.append(entry)
+            if "champion" in entry.data:
+                self._findings.equal("champions", where, "champion", self.state.champion, entry.data["champion"])
+        self._link()
+
+    def _open(self, where: str, entry: Entry) -> None:
+        settings = self._identity["settings"]
+        expected = {
+            "model": settings["model"], "domain": settings["domain"], "guard": settings["guard"],
+            "recipe": self._recipe.name, "seed": settings["seed"],
+        }  # fmt: skip
+        found = {key: entry.data[key] for key in expected}
+        self._findings.equal("openings", where, "run", expected, found)
+
+    def _baseline(self, where: str, entry: Entry) -> None:
+        scores: dict[str, Any] = {}
+        seconds = 0.0
+        for name in ("dev", "dev_fewshot", *GUARDS):
+            if self._files.has(BASELINE, name):
+                seconds += self._files.phase(BASELINE, name)["seconds"]
+                scores[name] = self._evaluations.load(self._root / BASELINE / name).score.as_dict()
+        expected = {
+            **{name: scores.get(name) for name in ("dev", "dev_fewshot", "guard")},
+            "categories": categories(self._evaluations.load(self._root / BASELINE / "dev")),
+            "seconds": seconds,
+        }
+        self._findings.equal("baselines", where, "baseline", expected, entry.data, only=expected)
+
+    def _round(self, where: str, entry: Entry) -> None:
+        check = RoundCheck(
+            self._root, self._identity, self._recipe, self._files, self._evaluations, self._findings, self.state
+        )
+        check.run(where, entry.data)
+
+    def _test_opened(self, where: str, entry: Entry) -> None:
+        self._findings.equal("test openings", where, "round", self.state.done, entry.data["round"])
+
+    def _final(self, where: str, entry: Entry) -> None:
+        base, folder = BASELINE, f"final/{self.state.done:03d}"
+        champion = self.state.champion
+        named = [(base, "test"), *([(base, "test_fewshot")] if self._fewshot else [])]
+        if champion:
+            named += [(folder, "test"), *((folder, name) for name in GUARDS if self._files.has(base, name))]
+        named += [(folder, f"{name}_before") for name in ("test", *GUARDS) if self._files.has(folder, f"{name}_before")]
+        few = self._load(base, "test_fewshot") if self._fewshot else None
+        guard = self._files.has(base, "guard")
+        expected = {
+            "round": self.state.done,
+            "champion": champion,
+            "openings": self.state.opened_test,
+            "test": test_result(*self._before_and_after("test"), few, champion),
+            "guard": guard_result(*self._before_and_after("guard")) if guard else None,
+            "seconds": sum(self._files.phase(where, name)["seconds"] for where, name in named),
+        }
+        self._findings.checked["paired tests"] += 1 + guard
+        self._findings.equal("test results", where, "final result", expected, entry.data, only=expected)
+
+    def _before_and_after(self, name: str) -> tuple[Evaluation, Evaluation]:
+        folder = f"final/{self.state.done:03d}"
+        again = f"{name}_before"
+        before = self._load(folder, again) if self._files.has(folder, again) else self._load(BASELINE, name)
+        return before, self._load(folder if self.state.champion else BASELINE, name)
+
+    def _load(self, folder: str, name: str) -> Evaluation:
+        return self._evaluations.load(self._root / folder / name)
+
+    def _stop(self, where: str, entry: Entry) -> None:
+        self._findings.equal("endings", where, "round", self.state.done, entry.data["round"])
+
+    def _by_hand(self, where: str, entry: Entry) -> None:
+        chosen = entry.data["champion"]
+        expected = {"round": self.state.done, "instead_of": self.state.champion}
+        self._findings.equal("choices by hand", where, "entry", expected, entry.data, only=expected)
+        if entry.kind == BY_HAND[1]:
+            earlier = champions(self._past, self._recipe)[:-1]
+            if chosen not in earlier:
+                self._findings.mismatch(where, "champion", f"an earlier one (of {earlier})", chosen)
+            return
+        rounds = {past.data["round"]: past.data for past in self._past if past.kind == "round"}
+        if rounds.get(chosen, {}).get("dev") is None:
+            self._findings.mismatch(where, "champion", "a round whose dev items were all asked", chosen)
+
+    def _link(self) -> None:
+        link = self._root / CHAMPION
+        if link.is_symlink():
+            expected = champion_target(self.state.champion) if self.state.champion else "no link"
+            self._findings.equal("links", CHAMPION, "target of the link", expected, os.readlink(link))
+        elif link.exists():
+            self._findings.note(f"{CHAMPION} is no link any more (a copy?); nothing reads it")
+
+
+def check_config(root: Path, manifest: Mapping[str, Any], findings: Findings) -> None:
+    """``config.yaml`` against the settings in the manifest, as far as those are part of the run's identity."""
+    from harness.config import Settings
+    from harness.yamlfile import read_yaml
+
+    with findings.attempt(CONFIG, "settings"):
+        recorded = manifest["identity"]["settings"]
+        settings: Settings = read_yaml(root / CONFIG).build(Settings)
+        found = json.loads(json.dumps(settings.identity()))
+        findings.equal("settings", CONFIG, "settings", recorded, found, only=set(recorded) & set(found))
+
+
+def check_perplexity(root: Path, files: RunFiles, evaluations: Evaluations, findings: Findings) -> None:
+    """Figures of gold answers from their log-probabilities; of plain text only the figures are kept."""
+    from harness.loop.perplexity import GOLD, TEXT, gold_figures
+
+    if files.has(BASELINE, GOLD):
+        with findings.attempt(f"{BASELINE}/{GOLD}.json", "perplexity"):
+            dev = evaluations.load(root / BASELINE / "dev")
+            figures = gold_figures(dev.results, read_json(root / BASELINE / f"{GOLD}.json"))
+            result = files.phase(BASELINE, GOLD)["result"]
+            findings.equal("perplexities", f"{BASELINE}/{GOLD}.done.json", "figures", figures, result["figures"])
+    if any(name.startswith(f"{BASELINE}/{TEXT}") for name in files.phases):
+        findings.note("not recomputed: perplexities of plain text, which need the model")
+
+
+def check_prompts(root: Path, files: RunFiles, evaluations: Evaluations, findings: Findings) -> None:
+    """``baseline/prompts.json`` from the evaluations of its prompts."""
+    from harness.evaluation.prompts import DEFAULT
+    from harness.loop.prompts import FEW, FOLDER, ZERO, compare_prompts, prompts_file
+    from harness.verify.files import written
+
+    path = prompts_file(root)
+    if not path.is_file():
+        return
+    where = path.relative_to(root).as_posix()
+    with findings.attempt(where, "comparison of prompts"):
+        raw = path.read_bytes()
+        found = json.loads(raw)
+        names = list(dict.fromkeys(row["prompt"] for row in found["scores"] if row["prompt"] != DEFAULT))
+        scored = {
+            arm: {
+                DEFAULT: evaluations.load(root / BASELINE / arm),
+                **{name: evaluations.load(root / BASELINE / FOLDER / name / arm) for name in names},
+            }
+            for arm in (ZERO, *([FEW] if found["fewshot"] else []))
+        }
+        expected = json.loads(json.dumps(compare_prompts(scored, found["fewshot"])))
+        if findings.equal("comparisons of prompts", where, "content", expected, found) and raw != written(found):
+            findings.mismatch(where, "bytes", "as it was written", "other white space or escapes")

@@ -1,0 +1,117 @@
+"""Finished toy runs to verify, and ways to tamper with them: plainly, or with every hash made good again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fake_workbench import (
+    BETTER,
+    CRASH,
+    LEAP,
+    RUIN,
+    SAME,
+    SURER,
+    TOY_SETTINGS,
+    TOY_TIME,
+    WORSE,
+    FakeWorkbench,
+    open_toy,
+)
+
+from harness.loop.hand import promote
+from harness.loop.iterate import iterate
+from harness.loop.ledger import GENESIS, entry_hash
+from harness.loop.perplexity import score_golds
+from harness.loop.phases import signed
+from harness.loop.run import baseline
+from harness.reporting.load import write_reports
+from harness.storage import canonical_json, read_json, sha256_file, write_json
+
+SETTINGS = replace(TOY_SETTINGS, futility=True)
+SCRIPT = (BETTER, SURER, WORSE, CRASH, SAME, RUIN, WORSE, WORSE, SAME, LEAP)
+
+
+def make_short_run(run_dir: Path) -> Path:
+    """Two rounds and the end, with a report."""
+    run = open_toy(run_dir, FakeWorkbench([BETTER, WORSE]), settings=SETTINGS)
+    baseline(run)
+    score_golds(run)
+    iterate(run, 2, None, lambda: None)
+    write_reports(run_dir)
+    return run_dir
+
+
+def make_long_run(run_dir: Path) -> Path:
+    """Ten rounds with every kind of outcome, a champion chosen by hand in the middle, two final evaluations."""
+    workbench = FakeWorkbench(SCRIPT)
+    iterate(open_toy(run_dir, workbench, settings=SETTINGS), 7, None, lambda: None)
+    promote(run_dir, 1, "the first one writes better", now=lambda: TOY_TIME)
+    iterate(open_toy(run_dir, workbench, settings=SETTINGS), 10, None, lambda: None)
+    write_reports(run_dir)
+    return run_dir
+
+
+def change(path: Path, edit: Callable[[Any], Any]) -> None:
+    """Rewrite a JSON file as ``edit`` leaves it."""
+    value = read_json(path)
+    edit(value)
+    write_json(path, value)
+
+
+def change_rows(path: Path, edit: Callable[[Any], Any]) -> None:
+    """Rewrite a parquet file as ``edit`` leaves its table."""
+    import pandas as pd
+
+    frame = pd.read_parquet(path)
+    edit(frame)
+    frame.to_parquet(path, index=False)
+
+
+def change_entry(run_dir: Path, kind: str, edit: Callable[[Any], Any], place: int = 0) -> None:
+    """Change the data of the ``place``-th entry of a kind, without mending the chain."""
+    path = run_dir / "ledger.jsonl"
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    edit([entry for entry in entries if entry["kind"] == kind][place]["data"])
+    path.write_text("".join(canonical_json(entry) + "\n" for entry in entries))
+
+
+def make_good(run_dir: Path) -> None:
+    """Recompute every recorded hash, as someone would who covers a change up: manifests, ledger, report."""
+    for path in run_dir.rglob("*.done.json"):
+        record = read_json(path)
+        record["files"] = {name: sha256_file(path.parent / name) for name in record["files"]}
+        write_json(path, signed(record))
+    path, prev = run_dir / "ledger.jsonl", GENESIS
+    lines = []
+    for raw in path.read_text().splitlines():
+        entry = json.loads(raw)
+        data = entry["data"]
+        data |= {"files": {name: sha256_file(run_dir / name) for name in data["files"]}} if "files" in data else {}
+        digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
+        lines.append(canonical_json({**entry, "prev": prev, "hash": digest}))
+        prev = digest
+    path.write_text("".join(f"{line}\n" for line in lines))
+    report = run_dir / "report" / "files.json"
+    files = {name: {"sha256": sha256_file(run_dir / name), "ledger_head": prev} for name in read_json(report)["files"]}
+    write_json(report, signed({"files": files}))
+
+
+def make_old(run_dir: Path) -> None:
+    """Take away what older versions did not record."""
+    for path in run_dir.rglob("*.done.json"):
+        change(path, lambda record: record.pop("sha256"))
+    path, prev = run_dir / "ledger.jsonl", GENESIS
+    lines = []
+    for raw in path.read_text().splitlines():
+        entry = json.loads(raw)
+        data = {key: value for key, value in entry["data"].items() if key not in ("files", "rules")}
+        digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
+        lines.append(canonical_json({**entry, "data": data, "prev": prev, "hash": digest}))
+        prev = digest
+    path.write_text("".join(f"{line}\n" for line in lines))
+    (run_dir / "report" / "files.json").unlink()
+    change(run_dir / "summary.json", lambda summary: summary.pop("by_hand"))
