@@ -37,6 +37,8 @@ VERBS: dict[str, Verb] = {
     "baseline": Verb("harness.cli.baseline:baseline", "Score the model zero-shot and few-shot, by error category."),
     "iterate": Verb("harness.cli.iterate:iterate", "Retrain on the failing categories, round after round; resumes."),
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),
+    "check-data": Verb("harness.cli.check_data:check_data", "List training texts that stand in evaluation data too."),
+    "data": Verb("harness.cli.data:data", "Add items to a domain."),
     "cache": Verb("harness.cli.cache:cache", "Show or clear the answers that are kept for reuse."),
     "tasks": Verb("harness.cli.tasks:tasks", "List, check and locate the domains."),
     "classifiers": Verb(
