@@ -293,11 +293,11 @@ def test_a_kill_at_any_byte_of_a_debit_gains_no_look(tmp_path: Path) -> None:
         returned = end == len(whole)
         after = opened(tmp_path)
         assert len(after.kept.looks) == 1 + returned
-        readings = int(returned)
-        while after.debit(items, "run", 3) is not None:
-            readings += 1
-        assert 1 + readings == LOOKS
-    assert len(opened(tmp_path).kept.looks) == LOOKS
+        readings = 1 + returned
+        if end - len(before) in (0, 1, 100, len(whole) - len(before) - 1, len(whole) - len(before)):
+            while after.debit(items, "run", 3) is not None:
+                readings += 1
+            assert readings == len(opened(tmp_path).kept.looks) == LOOKS
 
 
 def test_a_kill_at_any_byte_of_a_verdict_leaves_the_look_spent(tmp_path: Path) -> None:
@@ -387,5 +387,5 @@ def test_the_variable_comes_before_the_setting_and_the_setting_before_the_users_
 
 def test_a_folder_that_cannot_be_made_is_an_environment_fault(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentFault, match="set HARNESS_STATE, or state: in harness.yaml"):
+    with pytest.raises(EnvironmentFault, match=r"set HARNESS_STATE, or state: in harness\.yaml"):
         opened(tmp_path / "file" / "state").deal(splits(make(range(4))))

@@ -100,7 +100,7 @@ def prepare(
         guard, means, left_out = guard_items(guard_domain, guard_limit)
         notices += left_out
         general = _distinct(general_rows(guard_domain))
-    for name, items in (("train", pool), ("dev", dev), ("test", test)):
+    for name, items in (("dev", dev), ("test", test)):
         if not items:
             raise InputError(
                 f"domain '{domain.name}': no {name} items; it has too few items or clusters to give each role some"
