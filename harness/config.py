@@ -86,6 +86,8 @@ class Settings:
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
         cache: whether answers are kept on disk and reused; a run may go on with it or without.
+        state: folder of what is kept of a domain's items across runs; empty for the user's data directory
+            (``docs/roles.md``).
         classifiers: which error classifiers run, and categories of one's own (``docs/classifiers.md``).
     """
 
@@ -105,6 +107,7 @@ class Settings:
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)
     cache: bool = True
+    state: str = ""
     classifiers: ClassifierSettings = dataclasses.field(default_factory=ClassifierSettings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +122,7 @@ class Settings:
 
 
 # Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "classifiers"}
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers"}
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
     "batch_size": (1, 4096),
@@ -146,6 +149,7 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
         settings = dataclasses.replace(
             settings,
             include_path=[str(base / entry) for entry in settings.include_path],
+            state=str(base / Path(settings.state).expanduser()) if settings.state else "",
             classifiers=_checked_classifiers(settings.classifiers, file, base),
         )
         settings = _named(settings, base)

@@ -20,6 +20,14 @@ settings.register_profile("harness", derandomize=True, deadline=None)
 settings.load_profile("harness")
 
 
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Records of domains of its own for each test: what one does must not be remembered in another."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("HARNESS_STATE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets, from the environment variable ``HARNESS_SHARED_DATA`` alone."""

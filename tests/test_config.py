@@ -84,12 +84,18 @@ def test_lists_of_names_that_are_malformed_are_refused(overrides: dict[str, Any]
     assert str(caught.value).startswith(message)
 
 
+def test_the_folder_of_the_state_is_taken_from_the_files_own_folder(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "state: kept\n"), {}).state == str(tmp_path / "kept")
+    assert load_settings(write(tmp_path, "state: /elsewhere\n"), {}).state == "/elsewhere"
+    assert load_settings(write(tmp_path, "seed: 1\n"), {}).state == ""
+
+
 def test_where_things_lie_and_what_changes_time_alone_is_no_identity() -> None:
     settings = Settings(guard={"arc_easy": "/a/arc.jsonl"}, prompt={"t": "terse"})
     identity = settings.identity()
     assert identity["guard"] == ["arc_easy"]
     assert identity["prompt"] == {"t": "terse"}
-    assert not {"include_path", "stop_after", "device", "recipe", "cache"} & set(identity)
+    assert not {"include_path", "stop_after", "device", "recipe", "cache", "state"} & set(identity)
     assert Settings().identity()["guard"] == "general"
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.curation.overlap import Overlap, find_overlaps, normalise, prompt_key, protected_keys
+from harness.curation.overlap import (
+    CANARY,
+    Overlap,
+    Protected,
+    alike,
+    excerpt,
+    find_overlaps,
+    normalise,
+    prompt_key,
+    protected_keys,
+)
 from harness.curation.rows import TrainRow
 from harness.evaluation.items import Item, Role
 
@@ -90,3 +102,59 @@ def test_long_prompts_are_quoted_in_part() -> None:
 def test_a_prompt_protected_twice_is_named_once_whatever_the_order() -> None:
     items = [item("2", "test", "same"), item("1", "dev", "Same!")]
     assert protected_keys(items) == protected_keys(items[::-1]) == {prompt_key("same"): "dev 1"}
+
+
+INSTRUCTION = (
+    "Sort the message to the desk into one of these queues and answer with the name of the queue alone please.\n\n"
+)
+STORY = "the blue kettle that my aunt sent from Porto last week boils over whenever the lid is closed too tightly"
+
+
+def domain_items(role: Role, texts: list[str]) -> list[Item]:
+    return [item(f"{role}{number}", role, INSTRUCTION + text) for number, text in enumerate(texts)]
+
+
+def sentences(count: int, seed: str) -> list[str]:
+    return [f"{seed} {number} asks for thing {number * 7} in {seed}{number} street" for number in range(count)]
+
+
+def test_the_instruction_that_all_items_share_is_no_overlap() -> None:
+    protected = Protected(domain_items("test", sentences(10, "alpha")))
+    rows = [row(f"r{n}", INSTRUCTION + text) for n, text in enumerate(sentences(10, "beta"))]
+    assert find_overlaps(rows, protected) == []
+
+
+def test_a_nearly_protected_text_is_found_under_whatever_instruction() -> None:
+    protected = Protected(domain_items("gate", [*sentences(10, "alpha"), STORY]))
+    edited = STORY.replace("blue", "red").replace("tightly", "firmly")
+    (found,) = find_overlaps([row("r1", INSTRUCTION + edited), row("r2", "Quite another question")], protected)
+    assert (found.row_id, found.where, found.rule) == ("r1", "gate gate10", "13-gram")
+    (found,) = find_overlaps([row("r3", "Other instruction: " + edited)], protected)
+    assert found.where == "gate gate10"
+
+
+def test_the_same_text_is_named_as_such_and_a_row_asked_again_is_answered_alike() -> None:
+    protected = Protected([item("0a", "test", STORY)])
+    first = find_overlaps([row("r1", STORY.upper())], protected)
+    assert first == [Overlap("r1", "test 0a", excerpt(STORY.upper()))]
+    assert [found.row_id for found in find_overlaps([row("r2", STORY.upper())], protected)] == ["r2"]
+
+
+@pytest.mark.parametrize("place", ["prompt", "completion"])
+@pytest.mark.parametrize("canary", [CANARY, "a-canary-of-our-own-8d1f"])
+def test_a_planted_canary_in_training_text_is_found(place: str, canary: str) -> None:
+    planted = replace(item("0a", "gate", "old"), doc={"canary": "a-canary-of-our-own-8d1f"})
+    leaked = replace(row("r1", "new"), **{place: f"x {canary.upper()} y"})
+    (found,) = find_overlaps([leaked, row("r2", "newer")], Protected([planted]))
+    assert (found.row_id, found.where, found.rule) == ("r1", "canary", "canary")
+
+
+def test_a_canary_too_short_to_be_one_is_not_looked_for() -> None:
+    planted = replace(item("0a", "gate", "old"), doc={"canary": "the"})
+    assert find_overlaps([row("r1", "what is the time")], Protected([planted])) == []
+
+
+def test_items_that_repeat_one_another_are_paired() -> None:
+    texts = ["one of a kind", STORY, STORY.upper(), "another of its own kind", STORY.replace("blue", "red")]
+    pairs = alike([item(str(n), "dev", text) for n, text in enumerate(texts)])
+    assert {frozenset(pair) for pair in pairs} == {frozenset({1, 2}), frozenset({1, 4})}

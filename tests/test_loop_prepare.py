@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from harness.curation.overlap import prompt_key
 from harness.evaluation.domain import Domain
 from harness.exceptions import InputError
 from harness.loop.prepare import Prepared, prepare
+from harness.state.domain import DomainState
 
 Docs = dict[str, list[dict[str, Any]]]
 
@@ -65,20 +67,53 @@ def test_a_guard_without_test_items_gives_its_validation_items(domain: Domain) -
 
 
 @pytest.mark.parametrize(
-    ("split", "use"), [("train", "to train on"), ("validation", "to choose by"), ("test", "to judge by")]
+    ("split", "donor", "sizes"),
+    [
+        ("train", "validation", {"pool": 48, "dev": 16, "gate": 16, "test": 40}),
+        ("validation", "train", {"pool": 48, "dev": 16, "gate": 16, "test": 40}),
+        ("test", "validation", {"pool": 80, "dev": 24, "gate": 24, "test": 32}),
+    ],
 )
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_a_missing_or_empty_split_is_refused(domain: Domain, split: str, use: str, how: str) -> None:
+def test_a_missing_or_empty_split_is_cut_from_another_and_said(
+    domain: Domain, split: str, donor: str, sizes: dict[str, int], how: str
+) -> None:
     for name in domain.tasks:
         if how == "missing":
             del docs(domain, name)[split]
         else:
             docs(domain, name)[split] = []
-    with pytest.raises(InputError) as caught:
+    prepared = done(domain)
+    assert {role: len(getattr(prepared, role)) for role in sizes} == sizes
+    (notice,) = prepared.notices
+    assert notice.startswith(f"there is no {split} split: the {donor} items are cut into ")
+
+
+def test_a_domain_without_items_is_refused(domain: Domain) -> None:
+    for name in domain.tasks:
+        docs(domain, name).clear()
+    with pytest.raises(InputError, match="domain 'toy' has no items in any split"):
         done(domain)
-    assert str(caught.value) == (
-        f"domain 'toy': the {split} split is missing or empty; the loop needs {split} items {use}"
-    )
+
+
+def test_a_domain_too_small_for_every_role_is_refused(domain: Domain) -> None:
+    for name in domain.tasks:
+        del docs(domain, name)["validation"], docs(domain, name)["test"]
+        docs(domain, name)["train"] = docs(domain, name)["train"][:4]  # one cluster
+    with pytest.raises(InputError, match="domain 'toy': no dev items; it has too few items or clusters"):
+        done(domain)
+
+
+def test_roles_that_are_kept_are_those_of_every_later_run(domain: Domain, tmp_path: Path) -> None:
+    state = DomainState.open(tmp_path, "toy", lambda: "now")
+    before = prepare(domain, None, FakeWorkbench(), None, 0, None, state=state)
+    for name in domain.tasks:  # what was test is now to be trained on
+        docs(domain, name)["train"] = [*docs(domain, name)["train"], *docs(domain, name).pop("test")]
+    after = prepare(domain, None, FakeWorkbench(), None, 0, None, state=state)
+    assert {role: ids(getattr(after, role)) for role in ("pool", "dev", "gate", "test")} == {
+        role: ids(getattr(before, role)) for role in ("pool", "dev", "gate", "test")
+    }
+    assert any(notice == "40 train items were test in an earlier run and stay so" for notice in after.notices)
 
 
 def test_a_guard_without_items_is_refused(domain: Domain) -> None:
@@ -216,3 +251,14 @@ def test_a_task_without_a_test_split_adds_none(domain: Domain) -> None:
     del bare.docs["test"]
     tasks["toy_add"] = toy_handle("toy_add", bare)
     assert {item.task for item in done(Domain("toy", tasks)).test} == {"toy_reverse"}
+
+
+def test_train_items_that_are_nearly_evaluated_ones_are_left_out_and_said(domain: Domain) -> None:
+    story = "My aunt in Porto has {} apples in a blue basket and buys 17 more on a rainy market day, how many is that?"
+    docs(domain)["test"].append({**docs(domain)["test"][0], "cluster": "story", "input": story.format("five")})
+    docs(domain)["train"].append({**docs(domain)["train"][0], "cluster": "story", "input": story.format("nine")})
+    prepared = done(domain)
+    assert len(prepared.pool) == 80
+    (notice,) = prepared.notices
+    assert notice.startswith("1 train items stand in dev, gate, test or guard too and are left out, e.g. ")
+    assert " ~ (13-gram) test " in notice

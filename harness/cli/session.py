@@ -20,8 +20,10 @@ from harness.exceptions import EnvironmentFault, InputError
 from harness.locate import data_folder
 
 if TYPE_CHECKING:
+    from harness.evaluation.domain import Domain
     from harness.loop.run import Run
     from harness.loop.workbench import Workbench
+    from harness.state.domain import DomainState
     from harness.training.recipe import Recipe
 
 RUNS = "runs"
@@ -103,6 +105,25 @@ def _processor() -> str:
         return platform.processor()
 
 
+def configured_domain(settings: Settings) -> tuple[Domain, Domain | None, DomainState]:
+    """The domain with the items that were added to it, its guards, and the record of its items.
+
+    Raises:
+        InputError: anything about tasks, prompts, guards or the record that cannot be read.
+    """
+    from harness.evaluation.domain import load_domain
+    from harness.evaluation.guards import load_guards
+    from harness.evaluation.prompts import with_prompt
+    from harness.loop.run import utc_now
+    from harness.state.domain import DomainState, state_folder
+    from harness.state.extension import with_extension
+
+    paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
+    domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
+    state = DomainState.open(state_folder(settings.state), settings.domain, utc_now)
+    return with_extension(domain, state.documents()), load_guards(settings.guard, paths), state
+
+
 @contextmanager
 def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> Iterator[Run]:
     """A run, open or resumed, its directory locked for this process.
@@ -113,18 +134,13 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
     quiet_libraries()
     run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
     from harness.errors.setup import load_taxonomy
-    from harness.evaluation.domain import load_domain
-    from harness.evaluation.guards import load_guards
-    from harness.evaluation.prompts import with_prompt
     from harness.loop.lock import run_lock
     from harness.loop.prepare import prepare
     from harness.loop.run import open_run
     from harness.training.recipe import load_recipe
 
     recipe = load_recipe(settings.recipe)
-    paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
-    domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
-    guard = load_guards(settings.guard, paths)
+    domain, guard, state = configured_domain(settings)
     taxonomy = load_taxonomy(settings.classifiers, domain.folders)
     with run_lock(run_dir):
         _check_disk(run_dir)
@@ -132,8 +148,9 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
         workbench, recipe = make_workbench(settings, recipe, listener)
         with workbench.asking() as engine:
             prepared = prepare(
-                domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit, settings.guard_limit
-            )
+                domain, guard, engine, workbench.chat_template, settings.fewshot, settings.limit, settings.guard_limit,
+                state,
+            )  # fmt: skip
         run = open_run(
             run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener,
             taxonomy=taxonomy,

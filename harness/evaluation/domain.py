@@ -21,7 +21,8 @@ from harness.evaluation.prompts import read_prompts
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
 from harness.storage import canonical_json, sha256_file, sha256_text
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "extension"]
+"""``extension``: items that were added later (`harness.state`)."""
 GRADED = frozenset({"truthfulqa_mc2"})
 """Tasks whose score of an item is a share of probability, never 0 or 1."""
 ChatTemplate = Callable[..., str]
@@ -42,6 +43,7 @@ class DomainTask:
         graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
         prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
         folder: where its YAML lies; ``None`` where lm-eval does not say.
+        extension: documents that were added to it (`harness.state.extension`).
     """
 
     name: str
@@ -55,6 +57,7 @@ class DomainTask:
     graded: bool = False
     prompts: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path | None = None
+    extension: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Domain:
     def item_ids(self, split: Split) -> dict[str, list[str]]:
         """Ids of all items of ``split`` by task, in order, without rendering them; tasks without it have none."""
         return {
-            name: [item_id(name, dict(doc)) for doc in _split_docs(handle.task, split)]
+            name: [item_id(name, dict(doc)) for doc in _split_docs(handle, split)]
             for name, handle in self.tasks.items()
         }
 
@@ -87,7 +90,7 @@ class Domain:
         """
         items: list[Item] = []
         for handle in self.tasks.values():
-            docs = _split_docs(handle.task, split)
+            docs = _split_docs(handle, split)
             for position, doc in enumerate(docs):
                 try:
                     plain = dict(doc)
@@ -144,6 +147,13 @@ class Domain:
                 f"{type(error).__name__}: {error}; correct the task or ask for fewer examples"
             ) from error
 
+    def keep_examples_from(self, hidden: Collection[str]) -> None:
+        """Never draw few-shot examples from the items ``hidden`` (ids), as a task cut from one split might."""
+        for name, handle in self.tasks.items():
+            sampler = getattr(handle.task, "sampler", None)
+            if sampler is not None:
+                sampler.replace_df([doc for doc in sampler.df if item_id(name, dict(doc)) not in hidden])
+
     def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
         """The gold answer as it continues `context`: after the task's delimiter where lm-eval puts one."""
         config = self.tasks[item.task].task.config
@@ -153,7 +163,10 @@ class Domain:
         return f"{config.target_delimiter}{item.target}"
 
 
-def _split_docs(task: Any, split: Split) -> Sequence[Any]:
+def _split_docs(handle: DomainTask, split: Split) -> Sequence[Any]:
+    if split == "extension":
+        return handle.extension
+    task = handle.task
     available, docs = {
         "train": (task.has_training_docs, task.training_docs),
         "validation": (task.has_validation_docs, task.validation_docs),

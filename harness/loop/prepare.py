@@ -6,15 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.curation.overlap import prompt_key, protected_keys
-from harness.evaluation.domain import ChatTemplate, Domain
+from harness.curation.overlap import Protected, alike
+from harness.curation.rows import TrainRow
+from harness.evaluation.domain import ChatTemplate, Domain, Split
 from harness.evaluation.engine import Engine
 from harness.evaluation.guards import general_rows, guard_items
-from harness.evaluation.items import Item
+from harness.evaluation.items import Item, Role
 from harness.evaluation.respond import too_long
-from harness.evaluation.roles import split_validation, subset
+from harness.evaluation.roles import Dealt, deal, subset
 from harness.exceptions import InputError
+from harness.state.domain import DomainState
 from harness.storage import sha256_text
+
+_FROM: dict[Split, Role] = {"train": "train_pool", "validation": "dev", "test": "test", "extension": "dev"}
+"""A role for the items of each split until they are dealt theirs."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +78,21 @@ def prepare(
     fewshot: int,
     limit: int | None,
     guard_limit: int | None = None,
+    state: DomainState | None = None,
 ) -> Prepared:
     """Deal out roles and leave out what must not or cannot be used, saying so.
 
     Args:
         limit: most items of dev, test and guard each.
         guard_limit: most items of each guard that ``guard_domain`` holds.
+        state: keeps the roles across runs; where left out, they are dealt afresh.
 
     Raises:
-        InputError: a split is missing or empty, ids repeat, or no item fits the model's context.
+        InputError: a role is left without items, or no item fits the model's context.
     """
-    notices: list[str] = []
-    pool = _split(domain, "train", "train_pool", "to train on")
-    dev, gate = split_validation(_split(domain, "validation", "dev", "to choose by"))
-    test = _split(domain, "test", "test", "to judge by")
+    dealt = dealt_roles(domain, state)
+    notices = list(dealt.notices)
+    pool, dev, gate, test = (list(dealt.items[role]) for role in ("train_pool", "dev", "gate", "test"))
     guard: list[Item] = []
     means: list[Item] = []
     general: list[Item] = []
@@ -96,20 +102,22 @@ def prepare(
         general = _distinct(general_rows(guard_domain))
     for name, items in (("dev", dev), ("test", test)):
         if not items:
-            raise InputError(f"domain '{domain.name}': no {name} items; its validation split has too few clusters")
-    pool, dev, gate, test, guard, means = (_distinct(items) for items in (pool, dev, gate, test, guard, means))
+            raise InputError(
+                f"domain '{domain.name}': no {name} items; it has too few items or clusters to give each role some"
+            )
+    guard, means = _distinct(guard), _distinct(means)
     # A trial run asks fewer items, but trains on none of the others either.
-    protected = protected_keys([*dev, *gate, *test, *guard, *means])
+    protected = Protected([*dev, *gate, *test, *guard, *means], [*pool, *general])
     dev, test, guard, means = (subset(items, limit) for items in (dev, test, guard, means))
     for name, items in (("train", pool), ("general", general)):
-        hits = [item for item in items if prompt_key(item.prompt) in protected]
-        if hits:
+        rows = [TrainRow(item.item_id, item.skill, item.prompt, item.target, "uniform") for item in items]
+        if hits := protected.overlaps(rows):
             first = hits[0]
             notices.append(
                 f"{len(hits)} {name} items stand in dev, gate, test or guard too and are left out, "
-                f"e.g. {first.item_id} = {protected[prompt_key(first.prompt)]}"
+                f"e.g. {first.row_id} {'=' if first.rule == 'same text' else f'~ ({first.rule})'} {first.where}"
             )
-            gone = {item.item_id for item in hits}
+            gone = {hit.row_id for hit in hits}
             items[:] = [item for item in items if item.item_id not in gone]
 
     def fitting(name: str, items: list[Item], owner: Domain, shots: int) -> list[Item]:
@@ -155,13 +163,23 @@ def prepare(
     )
 
 
-def _split(domain: Domain, split: Any, role: Any, use: str) -> list[Item]:
-    items = domain.items(split, role)
-    if not items:
-        raise InputError(
-            f"domain '{domain.name}': the {split} split is missing or empty; the loop needs {split} items {use}"
-        )
-    return items
+def dealt_roles(domain: Domain, state: DomainState | None, record: bool = True) -> Dealt:
+    """The domain's items by role, as ``state`` keeps them.
+
+    Args:
+        record: whether the roles of new items are kept in ``state``.
+
+    Raises:
+        InputError: the domain has no items, or one cannot be rendered.
+    """
+    splits: dict[str, list[Item]] = {split: domain.items(split, role) for split, role in _FROM.items()}
+    if not any(splits.values()):
+        raise InputError(f"domain '{domain.name}' has no items in any split")
+    dealt = state.deal(splits, record=record) if state is not None else deal(splits, alike=alike)
+    if any(not splits[split] for split in ("train", "validation", "test")):
+        hidden = {item.item_id for role in ("dev", "gate", "test") for item in dealt.items[role]}
+        domain.keep_examples_from(hidden)
+    return dealt
 
 
 def _distinct(items: Sequence[Item]) -> list[Item]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.curation.overlap import CANARY
 from harness.errors import classify_response_metrics
 from harness.errors.text import count_words
 from harness.exceptions import InputError, did_you_mean
@@ -112,6 +113,8 @@ def load(skill: str, **_: object) -> dict[str, Any]:
     found = {}
     for split in SPLITS:
         docs = [complete(doc) for doc in read_jsonl(DATA / f"{skill}_{split}.jsonl")]
+        if split != "train":  # no part of the prompt: training text that holds it was made from these documents
+            docs = [{**doc, "canary": CANARY} for doc in docs]
         # A table has one set of keys for all rows; as text, each document keeps its own.
         rows = [{**doc, "expects": json.dumps(doc["expects"])} for doc in docs]
         found[split] = Dataset.from_list(rows).with_transform(_documents)
@@ -140,6 +143,13 @@ def _completed(skill: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         return {**doc, "expects": expects}
 
     return complete
+
+
+def complete_doc(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of data as `load` would have it; the hook of ``harness data extend``."""
+    if doc.get("skill") not in SKILLS:
+        raise InputError(f"helpdesk has no skill '{doc.get('skill')}'.{did_you_mean(str(doc.get('skill')), SKILLS)}")
+    return _completed(doc["skill"])(doc)
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:
