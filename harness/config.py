@@ -83,6 +83,7 @@ class Settings:
         batch_size: most items decoded together; part of the measurement, though answers change in ties alone.
         stop_after: rounds in a row without a promotion after which a run ends.
         futility: whether a candidate that does clearly worse on a part of dev is rejected without asking the rest.
+        must_pass: ids of dev items that no candidate may break, beside those whose document says ``pin: true``.
         limit: most items of dev, test and guard each, for trial runs; empty for all.
         include_path: folders with lm-eval tasks of one's own, beside the shipped ones.
         cache: whether answers are kept on disk and reused; a run may go on with it or without.
@@ -104,6 +105,7 @@ class Settings:
     batch_size: int = 64
     stop_after: int = 8
     futility: bool = True
+    must_pass: list[str] = dataclasses.field(default_factory=list)
     limit: int | None = None
     include_path: list[str] = dataclasses.field(default_factory=list)
     cache: bool = True

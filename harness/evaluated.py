@@ -73,6 +73,10 @@ class Evaluation:
         """Correctness by item id."""
         return {result.item_id: result.correct for result in self.results}
 
+    def skills(self) -> dict[str, str]:
+        """Skill by item id."""
+        return {result.item_id: result.skill for result in self.results}
+
     def clusters(self) -> dict[str, str]:
         """Cluster by item id; cluster names of different tasks never meet."""
         return {result.item_id: f"{result.task}\0{result.cluster}" for result in self.results}

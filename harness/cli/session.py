@@ -153,7 +153,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
             )  # fmt: skip
         run = open_run(
             run_dir, settings, recipe, prepared, workbench, environment(), time.monotonic, listener,
-            taxonomy=taxonomy,
+            taxonomy=taxonomy, record=state,
         )  # fmt: skip
         run.peak_memory = peak_memory
         yield run

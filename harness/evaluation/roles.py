@@ -82,8 +82,8 @@ def deal(
     """Give every item a role.
 
     Within each skill whole clusters are dealt in the order of ``sha256(salt, cluster)``, each to the role that is
-    furthest behind its share. Items of one ``cluster``, paraphrases (``expects.group``) and, where a split stands in
-    for others, near-duplicates are one cluster.
+    furthest behind its share; one with a must-pass item (``pin: true``) goes to dev. Items of one ``cluster``,
+    paraphrases (``expects.group``) and, where a split stands in for others, near-duplicates are one cluster.
 
     Args:
         splits: items by split (``train``, ``validation``, ``test``, `EXTENSION`).
@@ -163,6 +163,8 @@ def _cut(
             continue
         skill = min(sizes, key=lambda skill: (-sizes[skill], skill))
         role = min(roles, key=lambda role: (filled[skill, role] + sizes[skill]) / SHARES[role])
+        if "dev" in roles and any(item.doc.get("pin") is True for item in free[name]):
+            role = "dev"  # what no candidate may break has to be asked each round
         for item in new:
             found[item.item_id] = role
         for skill, size in sizes.items():

@@ -123,12 +123,12 @@ def _kept(folder: Path) -> int:
 
 
 def prune(run: Run) -> None:
-    """Delete what no later round can need: learners' states other than the champion's and the present one.
+    """Delete what no later round can need: learners' states other than champion's, anchor's and the present one.
 
-    Weights of a whole model (``sft``) are kept for champion and learner only; adapters are small and stay.
+    Weights of a whole model (``sft``) are kept for champion, anchor and learner only; adapters are small and stay.
     """
     state = run.state
-    keep = frozenset((state.champion, state.learner, state.done))
+    keep = frozenset((state.champion, state.anchor, state.learner, state.done))
     # What an earlier session had no time to delete may lie anywhere; from then on only what was kept last time.
     candidates = range(1, state.done + 1) if run.held is None else {*run.held, state.done}
     for number in candidates:

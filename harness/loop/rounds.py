@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation, load_evaluation, save_evaluation
 from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import gold_logprobs, respond
+from harness.gate.cells import ANY, cell_tests, lost_skills
+from harness.gate.certify import Tiers
+from harness.gate.degenerate import Degenerate, degenerate
 from harness.gate.paired import pair
-from harness.gate.promotion import PromotionEvidence, decide, needs_loglikelihood
+from harness.gate.promotion import PromotionEvidence, broken_pins, decide, needs_loglikelihood
 from harness.gate.signflip import sign_flip
-from harness.gate.verdict import FutilityStop, Verdict
+from harness.gate.verdict import FutilityStop, Paired, Verdict
+from harness.loop.certify import second_tier
 from harness.loop.early import until_futile
 from harness.loop.ledger import Entry
 from harness.loop.phases import phase_files, run_phase, sealed
@@ -73,7 +77,11 @@ def run_round(run: Run) -> Entry:
     futility = evaluated.get("futility")
     candidate = run.load(folder / "dev") if evaluated and not futility else None
     champion = run.champion_dev(state)
-    verdict = decide_round(curated["overlaps"], trained, champion, candidate, folder, futility)
+    verdict = decide_round(curated["overlaps"], trained, champion, candidate, folder, futility, run.settings.must_pass)
+    tiers, tier = Tiers(state.anchor, state.champion), None
+    if verdict.decision == "promote" and candidate is not None:
+        verdict, tiers, tier = second_tier(run, state, folder, verdict, candidate, identity)
+        seconds["evaluate"] += tier.pop("seconds")
     write_json(folder / "verdict.json", verdict.as_dict())
     # Of an evaluation that was broken off the champion's answers to the same items are what compares.
     answers = load_evaluation(folder / f"dev{PARTIAL}") if futility else candidate
@@ -100,7 +108,9 @@ def run_round(run: Run) -> Entry:
             "certified": verdict.certified,
             "rule": verdict.rule,
             "reason": verdict.reason,
-            "champion": number if verdict.decision == "promote" else state.champion,
+            "champion": tiers.head,
+            "anchor": tiers.anchor,
+            "tier": tier,
             "seconds": seconds,
             "peak_memory_bytes": run.peak_memory(),
             "learner": trained.get("learner", {}),
@@ -109,7 +119,7 @@ def run_round(run: Run) -> Entry:
             "categories": categories(candidate) if candidate else {},
             "futility": futility,
             "trials": [trial_data(trial) for trial in cell_trials(number, tried, before, after, sizes)],
-            "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
+            "broken": _broken(broken_cells(before, after), tier),
             "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
             "rules": RULES,
             "files": sealed(run.run_dir, *phase_files(folder), folder / "verdict.json"),
@@ -118,9 +128,18 @@ def run_round(run: Run) -> Entry:
     )
 
 
+def _broken(cells: Sequence[Cell], tier: Mapping[str, Any] | None) -> list[list[str]]:
+    """The cells to mine first: those that the candidate broke, and those that look harmed against the anchor."""
+    watched = [Cell(*raw) for raw in tier["watch"]] if tier else []
+    return [[cell.skill, cell.category] for cell in dict.fromkeys([*cells, *watched]) if cell.category != ANY]
+
+
 def phase_identity(state: LoopState) -> str:
     """What of the state a round's phases depend on."""
-    return repr((state.done, state.champion, state.learner, state.rate, state.extra_replay, state.broken, state.trials))
+    return repr((
+        state.done, state.champion, state.anchor, state.learner, state.rate, state.extra_replay, state.broken,
+        state.trials,
+    ))  # fmt: skip
 
 
 def mining_sample(pool: Sequence[Item], seed: int, number: int, size: int, before: int) -> list[Item]:
@@ -316,7 +335,7 @@ def _evaluate(run: Run, state: LoopState, folder: Path) -> dict[str, Any]:
         run.evaluate("dev", dev, run.adapter(state.champion), again)
         champion = run.load(again)
     paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
-    if needs_loglikelihood(paired):
+    if needs_loglikelihood(paired, _degenerate(champion, candidate)[1]):
         logprobs = {}
         for name, adapter in (("candidate", run.adapter(number)), ("champion", run.adapter(state.champion))):
             run.workbench.activate(adapter)
@@ -336,13 +355,17 @@ def decide_round(
     candidate: Evaluation | None,
     folder: Path,
     futility: Mapping[str, Any] | None,
+    must_pass: Collection[str] = (),
 ) -> Verdict:
-    """Gather the evidence from what is on disk and ask the gate."""
+    """Gather the evidence from what is on disk and ask the gate.
+
+    Args:
+        must_pass: ids of dev items that no candidate may break, beside those whose document says ``pin: true``.
+    """
     if futility is not None:
         return decide(PromotionEvidence(overlaps, True, True, futility=FutilityStop(**futility)))
     if candidate is None:
         return decide(PromotionEvidence(overlaps, True, True, crashed=trained.get("crashed")))
-    paired = pair(champion.correctness(), candidate.correctness(), candidate.clusters())
     p = None
     path = folder / "loglikelihood.json"
     if path.exists():
@@ -350,4 +373,26 @@ def decide_round(
         clusters = candidate.clusters()
         differences = [after - before for after, before in zip(raw["candidate"], raw["champion"], strict=True)]
         p = sign_flip(differences, [clusters[item] for item in raw["items"]])
-    return decide(PromotionEvidence(overlaps, True, alike(champion, candidate), paired, p))
+    before, after, skills = champion.correctness(), candidate.correctness(), candidate.skills()
+    pinned = {result.item_id for result in candidate.results if result.doc.get("pin") is True}.union(must_pass)
+    was, now = (failing_cells(each.results, each.errors) for each in (champion, candidate))
+    found, rest = _degenerate(champion, candidate)
+    return decide(
+        PromotionEvidence(
+            overlaps, True, alike(champion, candidate), pair(before, after, candidate.clusters()), p,
+            broken_pins=broken_pins(before, after, pinned),
+            degenerate=found, rest=rest,
+            lost_skills=tuple(lost_skills(cell_tests(was, now, skills, candidate.clusters()))),
+        )
+    )  # fmt: skip
+
+
+def _degenerate(champion: Evaluation, candidate: Evaluation) -> tuple[tuple[Degenerate, ...], Paired | None]:
+    """Skills whose answers are no answers, and the comparison on the others' items, where there are any."""
+    found = tuple(degenerate(champion.results, candidate.results))
+    spoiled, skills = {each.skill for each in found}, candidate.skills()
+    left = {item: score for item, score in candidate.correctness().items() if skills[item] not in spoiled}
+    if not found or not left:
+        return found, None
+    before = champion.correctness()
+    return found, pair({item: before[item] for item in left}, left, candidate.clusters())

@@ -23,12 +23,13 @@ from harness.loop.phases import Clock, marker, phase_files, run_phase, sealed
 from harness.loop.prepare import Prepared
 from harness.loop.state import LoopState, step
 from harness.loop.workbench import Workbench
-from harness.storage import canonical_json, read_json, sha256_text, write_json, write_text
+from harness.state.domain import DomainState
+from harness.storage import canonical_json, read_json, sha256_file, sha256_text, write_json, write_text
 from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 
 SCHEMA = 1
-RULES = 1
+RULES = 2
 """Version of the rules by which rounds are decided and targets chosen; another one, and `harness verify` says that it
 does not recompute the decisions instead of calling them wrong. Raise it with every change that decides differently."""
 BASELINE = "baseline"
@@ -51,6 +52,7 @@ class Run:
         run_dir: its folder.
         clock: monotonic seconds; ``now``: ISO time for the ledger. Passed in, so that tests have no clock.
         versions: of the libraries that answers depend on; part of every evaluation's details.
+        record: what is kept of the domain's items across runs; without it nothing is certified.
         peak_memory: bytes that the process has held at most, 0 where that is not known.
     """
 
@@ -66,6 +68,7 @@ class Run:
     taxonomy: Taxonomy = field(default_factory=load_taxonomy)
     rounds_asked: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    record: DomainState | None = None
     peak_memory: Callable[[], int] = lambda: 0
     held: frozenset[int] | None = None
     """Rounds whose learner's state may still lie on disk, as `harness.loop.iterate.prune` left it."""
@@ -84,6 +87,11 @@ class Run:
             state = step(state, entries[place], self.recipe)
         self._folded = (self.ledger, len(entries), state)
         return state
+
+    @property
+    def identity(self) -> str:
+        """A name that no other run has: the hash of its manifest, the time it was made at included."""
+        return sha256_file(self.run_dir / "manifest.json")[:16]
 
     def round_dir(self, number: int) -> Path:
         """Folder of a round; round 0 is the baseline."""
@@ -209,11 +217,13 @@ def open_run(
     listener: Listener,
     now: Callable[[], str] = utc_now,
     taxonomy: Taxonomy | None = None,
+    record: DomainState | None = None,
 ) -> Run:
     """Open a new run directory or resume the one that is there. The caller holds its lock.
 
     Args:
         taxonomy: its classifiers; where left out, those of the settings and of the domain.
+        record: what is kept of the domain's items across runs.
         environment: versions, platform, command; recorded, not compared.
 
     Raises:
@@ -261,7 +271,7 @@ def open_run(
     if not (run_dir / "config.yaml").exists():
         write_text(run_dir / "config.yaml", yaml.safe_dump(settings.as_dict(), sort_keys=False))
     ledger = Ledger(run_dir / "ledger.jsonl")
-    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, taxonomy)
+    run = Run(run_dir, settings, recipe, prepared, workbench, ledger, clock, listener, now, taxonomy, record=record)
     versions = environment.get("versions", {})
     run.versions = {name: versions[name] for name in ANSWERS_DEPEND_ON if name in versions}
     if not ledger.entries:
@@ -272,6 +282,9 @@ def open_run(
              "files": sealed(run_dir, manifest, run_dir / "config.yaml")},
             now(),
         )  # fmt: skip
+    absent = [item for item in settings.must_pass if item not in {each.item_id for each in prepared.dev}]
+    if absent:
+        raise InputError(f"must_pass: '{absent[0]}' is no dev item of this run; name items of dev (docs/roles.md)")
     for notice in prepared.notices:
         listener.notice(notice)
     return run

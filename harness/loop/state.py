@@ -22,6 +22,7 @@ class LoopState:
     Attributes:
         done: rounds recorded.
         champion: round whose candidate is the champion; 0 is the base.
+        anchor: round of the last certified candidate; 0 where none is.
         learner: round whose learner's state training goes on from; 0 is fresh weights.
         rate: factor on the recipe's learning rate.
         extra_replay: added to the recipe's replay share.
@@ -36,6 +37,7 @@ class LoopState:
 
     done: int = 0
     champion: int = 0
+    anchor: int = 0
     learner: int = 0
     rate: float = 1.0
     extra_replay: float = 0.0
@@ -77,12 +79,15 @@ def step(state: LoopState, entry: Entry, recipe: Recipe) -> LoopState:
         seconds=state.seconds + sum(data["seconds"].values()),
         trials=state.trials + tuple(_trial(raw) for raw in data["trials"]),
         broken=tuple(Cell(*raw) for raw in data["broken"]),
+        anchor=data.get("anchor", state.anchor),
     )
     decision = data["decision"]
     if decision == "promote":
         return replace(state, champion=state.done, learner=state.done, rejections=0, since_return=0)
+    if decision == "rollback":
+        state = replace(state, champion=state.anchor)
     rejections, since = state.rejections + 1, state.since_return + 1
-    if decision == "crash" or since >= recipe.patience:
+    if decision in ("crash", "rollback") or since >= recipe.patience:
         return replace(
             state,
             learner=state.champion,
