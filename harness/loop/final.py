@@ -1,4 +1,4 @@
-"""The end of a run: test is opened, and the guards are asked again, for baseline and champion."""
+"""The end of a run: test is opened, and the guards are asked again, for baseline, champion and certified model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 
 from harness.evaluated import Evaluation, load_evaluation
 from harness.evaluation.items import Item
+from harness.gate.guards import guard_finding
 from harness.gate.paired import pair
 from harness.gate.power import minimum_detectable_effect
 from harness.loop.phases import phase_files, run_phase, sealed
 from harness.loop.run import GUARDS, Run, alike
 from harness.storage import canonical_json
+
+CERTIFIED = "test_certified"
+"""Test answers of the certified model, where the champion is another one."""
 
 
 def final_evaluation(run: Run) -> None:
@@ -24,6 +28,9 @@ def final_evaluation(run: Run) -> None:
     if not any(entry.data["round"] == state.done for entry in run.ledger.of_kind("test_opened")):
         run.ledger.append("test_opened", {"round": state.done, "champion": state.champion}, run.now())
     prepared, test, shots = run.prepared, run.prepared.test, run.settings.fewshot
+    openings = state.opened_test + 1
+    if run.record is not None:
+        openings = run.record.open_test([item.item_id for item in test], run.identity, state.done)
     champion = run.adapter(state.champion)
     jobs: list[tuple[Path, str, Sequence[Item], Path | None, int]] = [(base, "test", test, None, 0)]
     if shots:
@@ -31,6 +38,8 @@ def final_evaluation(run: Run) -> None:
     if champion is not None:
         jobs.append((folder, "test", test, champion, 0))
         jobs += [(folder, name, getattr(prepared, name), champion, 0) for name in GUARDS if getattr(prepared, name)]
+    if state.anchor not in (0, state.champion):
+        jobs.append((folder, CERTIFIED, test, run.adapter(state.anchor), 0))
     seconds = 0.0
     for where, name, items, adapter, fewshot in jobs:
         run.listener.phase(state.done, run.rounds_asked, name if where == base else f"final {name}")
@@ -41,7 +50,8 @@ def final_evaluation(run: Run) -> None:
         ) -> dict[str, Any]:  # fmt: skip
             return run.evaluate(name, items, adapter, where / name, fewshot)
 
-        key = run.key("final", name, fewshot, where.name, state.champion if adapter else 0)
+        model = 0 if adapter is None else state.anchor if name == CERTIFIED else state.champion
+        key = run.key("final", name, fewshot, where.name, model)
         seconds += run_phase(where, name, key, [name], body, run.clock)["seconds"]
     compared = {}
     for name, items in (("test", test), *((name, getattr(prepared, name)) for name in GUARDS)):
@@ -49,13 +59,19 @@ def final_evaluation(run: Run) -> None:
             compared[name], redone = _before_and_after(run, name, items, base, folder if champion else base)
             seconds += redone
     few = load_evaluation(base / "test_fewshot") if shots else None
+    before, after = compared["test"]
+    certified = None
+    if (folder / CERTIFIED).is_dir():
+        again = load_evaluation(folder / CERTIFIED)
+        certified = test_result(before, again, few, state.anchor, state.anchor) if alike(before, again) else None
     run.ledger.append(
         "final",
         {
             "round": state.done,
             "champion": state.champion,
-            "openings": run.state.opened_test,
-            "test": test_result(*compared["test"], few, state.champion),
+            "openings": openings,
+            "test": test_result(before, after, few, state.champion, state.anchor),
+            "test_certified": certified,
             "guard": guard_result(*compared["guard"]) if "guard" in compared else None,
             "peak_memory_bytes": run.peak_memory(),
             "seconds": seconds,
@@ -82,23 +98,26 @@ def _before_and_after(
     return (load_evaluation(folder / again), after), float(result["seconds"])
 
 
-def test_result(before: Evaluation, after: Evaluation, fewshot: Evaluation | None, champion: int) -> dict[str, Any]:
+def test_result(
+    before: Evaluation, after: Evaluation, fewshot: Evaluation | None, number: int, anchor: int
+) -> dict[str, Any]:
     """The object ``test`` of the ledger's ``final`` entry and of ``summary.json``.
 
     Args:
         fewshot: the untouched model with examples, where that arm was asked.
-        champion: round of the model that gave ``after``.
+        number: round of the model that gave ``after``.
+        anchor: round of the last certified model; 0 for none.
     """
     paired = pair(before.correctness(), after.correctness(), before.clusters())
     return {
-        "model": "champion",
-        "round": champion,
+        "model": "certified" if number and number == anchor else "champion",
+        "round": number,
         "before": before.score.as_dict(),
         "before_fewshot": fewshot.score.as_dict() if fewshot else None,
         "after": after.score.as_dict(),
         "delta": paired.delta,
         "ci95": list(paired.ci95),
-        "p": paired.midp,
+        "p": paired.p,
     }
 
 
@@ -113,5 +132,6 @@ def guard_result(before: Evaluation, after: Evaluation) -> dict[str, Any]:
         "delta": paired.delta,
         "ci95": list(paired.ci95),
         "mde": minimum_detectable_effect(paired.n, discordant),
-        "p_worse": paired.midp_worse,
+        "p_worse": paired.p_worse,
+        "finding": guard_finding(paired).reason,
     }

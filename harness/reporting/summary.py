@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.evaluated import Evaluation
@@ -50,9 +50,12 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         "seconds": seconds + sum(entry.data["seconds"] for entry in finals),
         "baseline": {"dev": base["dev"], "dev_fewshot": base["dev_fewshot"]},
         "champion": {"round": champion, "dev": champion_dev.score.as_dict()},
-        "certified_round": None,
+        "certified_round": _certified(rounds),
+        "looks": _looks(rounds),
         "test": final.get("test"),
-        "guard": {key: value for key, value in final["guard"].items() if key != "p_worse"}
+        "test_certified": final.get("test_certified"),
+        "test_openings": final.get("openings"),
+        "guard": {key: value for key, value in final["guard"].items() if key not in ("p_worse", "finding")}
         if final.get("guard")
         else None,
         "categories": _categories(baseline_dev, champion_dev),
@@ -71,6 +74,21 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
             for entry in ledger.of_kind(*BY_HAND)
         ],
     }
+
+
+def _certified(rounds: Sequence[Mapping[str, Any]]) -> int | None:
+    """The round of the last certified model; ``None`` where no round was."""
+    return next((data["round"] for data in reversed(rounds) if data["certified"]), None)
+
+
+def _looks(rounds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The looks at gate that this run made: level and bit, and nothing else of what was seen there."""
+    looked = [(data, data["tier"]) for data in rounds if data.get("tier") and data["tier"]["look"]]
+    return [
+        {"round": data["round"], "number": tier["look"]["number"], "alpha": tier["look"]["alpha"],
+         "certified": tier["certified"]}
+        for data, tier in looked
+    ]  # fmt: skip
 
 
 def status(ledger: Ledger) -> str:

@@ -107,7 +107,7 @@ class Replay:
             "round": self.state.done,
             "champion": champion,
             "openings": self.state.opened_test,
-            "test": test_result(*self._before_and_after("test"), few, champion),
+            "test": test_result(*self._before_and_after("test"), few, champion, self.state.anchor),
             "guard": guard_result(*self._before_and_after("guard")) if guard else None,
             "seconds": sum(self._files.phase(where, name)["seconds"] for where, name in named),
         }
