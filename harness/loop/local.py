@@ -19,6 +19,7 @@ from harness.evaluation.pooled_attention import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
 from harness.exceptions import InputError
 from harness.loop.backends import OURS, Backend
+from harness.models.allocator import hand_back_freed_memory
 from harness.models.arithmetic import Arithmetic, measured
 from harness.models.fingerprint import adapter_hash, fingerprint
 from harness.models.loading import LoadedModel
@@ -112,13 +113,16 @@ class LocalWorkbench:
         if self._backend is not None:
             yield self._backend.engine(self._session.active)
             return
-        with self._engine() as engine:
-            if self._cache is None or self._trained is None:
-                yield engine
-                return
-            scope = {"base": self._base_scope, "trained": self._trained}
-            loaded = self._loaded
-            yield CachedEngine(engine, self._cache, scope, loaded.weights_sha256, loaded.reference.name)
+        try:
+            with self._engine() as engine:
+                if self._cache is None or self._trained is None:
+                    yield engine
+                    return
+                scope = {"base": self._base_scope, "trained": self._trained}
+                loaded = self._loaded
+                yield CachedEngine(engine, self._cache, scope, loaded.weights_sha256, loaded.reference.name)
+        finally:
+            hand_back_freed_memory()
 
     @contextmanager
     def _engine(self) -> Iterator[Engine]:
@@ -163,7 +167,10 @@ class LocalWorkbench:
         if self._backend is not None:
             self._backend.check_trainable()
         self._trained = None  # until it is activated from its file, which has a hash
-        return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
+        try:
+            return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
+        finally:
+            hand_back_freed_memory()
 
 
 def _render(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""Memory that a CPU pass frees is kept for the next one."""
+"""Memory that a CPU pass frees is kept for the next one, and handed back when the passes are over."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def keep_freed_memory() -> None:
     """Have glibc keep freed blocks of up to 32 MB instead of handing them back to the system.
 
     A pass over 2,000 tokens makes and drops some hundred blocks of 4 to 12 MB; by default each is fetched from the
-    system anew, page by page, which is a tenth of the pass. The process then holds its peak until it ends. Nothing is
-    done where the user has set thresholds of their own (``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TRIM_THRESHOLD_``), or
-    where the C library has none.
+    system anew, page by page, which is a tenth of the pass. The process then holds its peak until
+    `hand_back_freed_memory`. Nothing is done where the user has set thresholds of their own
+    (``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TRIM_THRESHOLD_``), or where the C library has none.
     """
     if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
@@ -24,3 +24,15 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def hand_back_freed_memory() -> None:
+    """Hand all freed pages back to the system, those in the middle of the heap too (``malloc_trim``).
+
+    Between training and evaluating: blocks of one do not fit the gaps that the other left, so a process that keeps both
+    grows from round to round (ten rounds of SmolLM2-135M: 4.1 to 7.1 GB). Nothing is done where the C library cannot.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
