@@ -367,7 +367,7 @@ def test_a_candidate_is_not_given_up_against_answers_of_another_environment(tmp_
     listener = Halving(workbench, 2)
     run, _ = play(tmp_path / "run", [LEAP] * 3, workbench=workbench, listener=listener, settings=FUTILE)
     second, third = (entry.data for entry in run.ledger.of_kind("round")[1:])
-    assert (second["rule"], second["dev"]["n"]) == ("midp", 40)
+    assert (second["rule"], second["dev"]["n"]) == ("lost-skill", 40)  # on all of dev
     assert len(listener.notices) == 1
     assert third["rule"] == "futility"  # the champion has been asked again by then
 
