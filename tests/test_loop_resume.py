@@ -46,7 +46,7 @@ Script = tuple[Effect, ...]
 FORGETS = Effect(gain=0.6, loss={"even": -1.0})
 OUTCOMES = {"better": BETTER, "worse": WORSE, "same": SAME, "surer": SURER, "crash": CRASH, "leap": LEAP, "ruin": RUIN}
 # With these two after a leap: promoted and certified, promoted without a look, promoted and rolled back.
-OUTCOMES |= {"fading": Effect(loss={"add": -0.12, "reverse": -0.12}, confidence=1.0), "forgets": FORGETS}
+OUTCOMES |= {"fading": Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0), "forgets": FORGETS}
 
 
 class Killed(BaseException):

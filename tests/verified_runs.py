@@ -76,7 +76,7 @@ class Halving(Silent):
 def make_tiered_run(run_dir: Path) -> Path:
     """Certified; promoted; promoted after a smaller batch, so that all is asked again; rolled back; judged twice."""
     record = toy_record(run_dir.parent / "state")
-    fading = Effect(loss={"add": -0.12, "reverse": -0.12}, confidence=1.0)
+    fading = Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0)
     workbench = FakeWorkbench([Effect(gain=0.4), SURER, Effect(gain=0.15, confidence=1.0), fading, SAME])
     for rounds in (2, 5):
         run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench))
