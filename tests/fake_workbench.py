@@ -23,6 +23,7 @@ from harness.loop.listener import Listener, Silent
 from harness.loop.prepare import Prepared, prepare
 from harness.loop.run import Run, open_run
 from harness.models.session import ADAPTER_WEIGHTS
+from harness.state.domain import DomainState
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainProgress, TrainResult
 from harness.training.recipe import Data, Optimiser, Recipe
 
@@ -207,11 +208,18 @@ class Clock:
         return self.time
 
 
-def toy_prepared(settings: Settings = TOY_SETTINGS, workbench: FakeWorkbench | None = None) -> Prepared:
+def toy_record(folder: Path) -> DomainState:
+    """The record of the toy's items in ``folder``."""
+    return DomainState.open(folder, "toy", lambda: TOY_TIME)
+
+
+def toy_prepared(
+    settings: Settings = TOY_SETTINGS, workbench: FakeWorkbench | None = None, record: DomainState | None = None
+) -> Prepared:
     """The toy's items by role."""
     guard = toy_guard() if settings.guard else None
     engine = workbench or FakeWorkbench()
-    return prepare(toy_domain(), guard, engine, None, settings.fewshot, settings.limit)
+    return prepare(toy_domain(), guard, engine, None, settings.fewshot, settings.limit, state=record)
 
 
 def open_toy(
@@ -223,18 +231,20 @@ def open_toy(
     clock: Callable[[], float] | None = None,
     listener: Listener | None = None,
     prepared: Prepared | None = None,
+    record: DomainState | None = None,
 ) -> Run:
     """Open or resume a run of the toy; time stands still unless a clock is given, so equal runs have equal bytes."""
     return open_run(
         run_dir,
         settings,
         recipe,
-        prepared or toy_prepared(settings, workbench),
+        prepared or toy_prepared(settings, workbench, record),
         workbench,
         {"versions": {"harness": "test"}},
         clock or Clock(),
         listener or Silent(),
         now=lambda: TOY_TIME,
+        record=record,
     )
 
 

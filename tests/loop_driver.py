@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from fake_workbench import BETTER, WORSE, Call, Effect, FakeWorkbench, open_toy
+from fake_workbench import BETTER, WORSE, Call, Effect, FakeWorkbench, open_toy, toy_record
 
 from harness.loop.iterate import iterate
 from harness.loop.lock import run_lock
@@ -40,7 +40,8 @@ def main(run_dir: Path, event: str, count: int) -> None:
 
     os.fsync = fsync
     with run_lock(run_dir):
-        iterate(open_toy(run_dir, FakeWorkbench(SCRIPT, fault)), ROUNDS, None, lambda: None)
+        record = toy_record(run_dir.parent / "state")
+        iterate(open_toy(run_dir, FakeWorkbench(SCRIPT, fault), record=record), ROUNDS, None, lambda: None)
 
 
 if __name__ == "__main__":

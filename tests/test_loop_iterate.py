@@ -93,7 +93,7 @@ def test_a_model_that_fails_nothing_ends_the_run_before_the_first_round(tmp_path
     stop, run, _ = go(tmp_path / "run", [], 5, workbench=workbench)
     assert stop == Stop("converged", "nothing fails on dev any more after round 0")
     final = run.ledger.of_kind("final")[0].data
-    assert (final["champion"], final["test"]["delta"], final["test"]["p"]) == (0, 0, 0.5)
+    assert (final["champion"], final["test"]["delta"], final["test"]["p"]) == (0, 0, 1.0)
 
 
 def test_a_run_ends_when_nothing_fails_any_more(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_listener_is_told_of_every_phase_in_order(tmp_path: Path) -> None:
     go(tmp_path / "run", [BETTER], 1, listener=listener)
     assert listener.seen == [
         (0, "dev"), (0, "dev_fewshot"), (0, "guard"),
-        (1, "mine"), (1, "curate"), (1, "train"), (1, "evaluate"),
+        (1, "mine"), (1, "curate"), (1, "train"), (1, "evaluate"), (1, "certify"),
         (1, "test"), (1, "test_fewshot"), (1, "final test"), (1, "final guard"),
     ]  # fmt: skip
     assert listener.rounds == [(1, load_evaluation(tmp_path / "run" / "rounds" / "001" / "dev").score.value)]

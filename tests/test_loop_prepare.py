@@ -169,6 +169,16 @@ def test_items_too_long_for_the_model_are_counted_named_and_left_out(domain: Dom
     assert len(notice.rpartition(": ")[2].split(", ")) == 2
 
 
+def test_gate_items_that_are_too_long_are_counted_and_not_named(domain: Domain) -> None:
+    docs(domain)["validation"] += [{**long_doc(100 + n), "cluster": f"long-{n}"} for n in range(6)]
+    prepared = done(domain)
+    assert all("please" not in item.prompt for item in (*prepared.dev, *prepared.gate))
+    notices = sorted(notice.split(" ", 1)[1].partition(":")[0] for notice in prepared.notices)
+    told = "items exceed the model's 64 tokens and are left out"
+    assert notices == [f"dev {told}", f"gate {told}"]
+    assert ":" not in next(notice for notice in prepared.notices if " gate items " in notice)
+
+
 def test_of_many_long_items_the_first_five_are_named(domain: Domain) -> None:
     docs(domain)["train"] += [long_doc(100 + number) for number in range(7)]
     (notice,) = done(domain).notices

@@ -49,15 +49,14 @@ METRIC = {
 MATRIX = {"labels": [..., str], "counts": dict}
 CONFUSION = {"items": str, "skill": str, "before": (MATRIX, None), "before_fewshot": (MATRIX, None),
              "after": (MATRIX, None)}  # fmt: skip
+TEST = {"model": str, "round": int, "before": SCORE, "before_fewshot": (SCORE, None), "after": SCORE, "delta": float,
+        "ci95": INTERVAL, "p": float}  # fmt: skip
 SUMMARY = {
     "schema": int, "run": str, "status": str, "model": str, "domain": str, "rounds_asked": int, "rounds_done": int,
     "seconds": float, "baseline": {"dev": SCORE, "dev_fewshot": (SCORE, None)},
     "champion": {"round": int, "dev": SCORE}, "certified_round": (int, None),
-    "test": (
-        {"model": str, "round": int, "before": SCORE, "before_fewshot": (SCORE, None), "after": SCORE, "delta": float,
-         "ci95": INTERVAL, "p": float},
-        None,
-    ),
+    "looks": [..., {"round": int, "number": int, "alpha": float, "certified": bool}],
+    "test": (TEST, None), "test_certified": (TEST, None), "test_openings": (int, None),
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),

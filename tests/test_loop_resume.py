@@ -29,6 +29,7 @@ from fake_workbench import (
     Effect,
     FakeWorkbench,
     open_toy,
+    toy_record,
     tree,
 )
 from hypothesis import example, given, settings
@@ -42,7 +43,10 @@ from harness.loop.run import Run
 from harness.reporting.load import write_reports
 
 Script = tuple[Effect, ...]
+FORGETS = Effect(gain=0.6, loss={"even": -1.0})
 OUTCOMES = {"better": BETTER, "worse": WORSE, "same": SAME, "surer": SURER, "crash": CRASH, "leap": LEAP, "ruin": RUIN}
+# With these two after a leap: promoted and certified, promoted without a look, promoted and rolled back.
+OUTCOMES |= {"fading": Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0), "forgets": FORGETS}
 
 
 class Killed(BaseException):
@@ -72,20 +76,27 @@ def session(
     fault: Callable[[Call], None] = lambda _: None,
     futility: bool = False,
 ) -> FakeWorkbench:
-    """One session of the loop, to its end if nothing stops it."""
+    """One session of the loop, to its end if nothing stops it; the domain's record lies beside the run."""
     workbench = FakeWorkbench(script, fault)
-    run = open_toy(run_dir, workbench, settings=replace(TOY_SETTINGS, futility=futility))
+    record = toy_record(run_dir.parent / "state")
+    run = open_toy(run_dir, workbench, settings=replace(TOY_SETTINGS, futility=futility), record=record)
     iterate(run, len(script), None, lambda: None)
     return workbench
 
 
+def everything(run_dir: Path) -> dict[str, bytes]:
+    """Every file of a run, its links, and the record of its domain."""
+    links = {path.name: str(path.readlink()).encode() for path in run_dir.iterdir() if path.is_symlink()}
+    return tree(run_dir) | links | {"record": toy_record(run_dir.parent / "state").path.read_bytes()}
+
+
 @cache
 def undisturbed(script: Script, futility: bool = False) -> tuple[dict[str, bytes], int]:
-    """Every file of the run, and how many fsyncs it took."""
+    """Everything that the run leaves, and how many fsyncs it took."""
     counts: list[int] = []
     with tempfile.TemporaryDirectory() as folder, fsync_as(counts.append):
         session(Path(folder) / "run", script, futility=futility)
-        return tree(Path(folder) / "run"), counts[-1]
+        return everything(Path(folder) / "run"), counts[-1]
 
 
 @given(
@@ -94,6 +105,7 @@ def undisturbed(script: Script, futility: bool = False) -> tuple[dict[str, bytes
     futility=st.booleans(),
 )
 @example(names=["leap", "ruin", "better"], kills=[0.5, 0.55, 0.6, 0.65], futility=True)
+@example(names=["leap", "fading", "forgets"], kills=[0.3, 0.35, 0.4, 0.45, 0.7], futility=False)
 @settings(max_examples=15)
 def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(
     names: list[str], kills: list[float], futility: bool
@@ -116,7 +128,7 @@ def test_killed_at_any_write_any_number_of_times_the_run_ends_the_same(
                 continue
         with fsync_as(lambda _: None):
             session(run_dir, script, futility=futility)
-        assert tree(run_dir) == expected
+        assert everything(run_dir) == expected
 
 
 def nth(kind: str, count: int, error: Callable[[], BaseException]) -> Callable[[Call], None]:
@@ -142,10 +154,14 @@ PHASES = {
     "train": ("train", 2),
     "candidate written, learner not": ("wrote adapter", 2),
     "learner written, phase not closed": ("wrote learner", 2),
-    "evaluate": ("generate", 6),
-    "log-likelihood of the champion": ("loglikelihood", 3),
-    "test": ("generate", 11),
-    "final guard": ("loglikelihood", 4),
+    "guard before a look": ("loglikelihood", 2),
+    "gate, the candidate": ("generate", 5),
+    "gate, the base": ("generate", 6),
+    "evaluate": ("generate", 8),
+    "log-likelihood of the champion": ("loglikelihood", 4),
+    "gate, second look": ("generate", 9),
+    "test": ("generate", 14),
+    "final guard": ("loglikelihood", 6),
 }
 
 
@@ -165,7 +181,7 @@ def test_a_phase_that_was_broken_off_is_done_again_and_finished_ones_are_not(
         with pytest.raises(KeyboardInterrupt):
             session(tmp_path / "run", SCRIPT, nth(kind, count, KeyboardInterrupt))
         second = session(tmp_path / "run", SCRIPT)
-    assert tree(tmp_path / "run") == expected
+    assert everything(tmp_path / "run") == expected
     again = [call for call in second.history if call.kind in ("generate", "train")]
     places = [place for place, call in enumerate(whole) if call.kind == kind]
     left = [call for call in whole[places[count - 1] :] if call.kind in ("generate", "train")]
@@ -188,7 +204,7 @@ def test_killed_at_each_write_of_a_broken_off_evaluation_the_run_ends_the_same(t
             places.append(len(seen))
 
     with fsync_as(seen.append):
-        session(tmp_path / "count", STOPPED, fault, True)
+        session(tmp_path / "count" / "run", STOPPED, fault, True)
     # From where round 2's candidate is first asked to some writes past its ledger entry.
     for fatal in range(places[0] + 1, places[0] + 16):
 
@@ -200,8 +216,42 @@ def test_killed_at_each_write_of_a_broken_off_evaluation_the_run_ends_the_same(t
             session(run_dir, STOPPED, futility=True)
         with fsync_as(lambda _: None):
             session(run_dir, STOPPED, futility=True)
-        assert tree(run_dir) == expected
+        assert everything(run_dir) == expected
         shutil.rmtree(run_dir)
+        shutil.rmtree(tmp_path / "state")
+
+
+CERTIFIED: Script = (LEAP, SURER)
+
+
+def test_killed_at_each_write_of_a_look_it_is_the_same_look_and_the_run_ends_the_same(tmp_path: Path) -> None:
+    expected, _ = undisturbed(CERTIFIED)
+    assert expected["record"].count(b'"kind":"look"') == expected["record"].count(b'"kind":"verdict"') == 1
+    places, seen = list[int](), list[int]()
+
+    def fault(call: Call) -> None:
+        if call.kind == "loglikelihood" and call.weights == "001/adapter":  # the guard, before the look
+            places.append(len(seen))
+
+    with fsync_as(seen.append):
+        session(tmp_path / "count" / "run", CERTIFIED, fault)
+    looks = []
+    # From the guard before the look to some writes past the round's ledger entry.
+    for fatal in range(places[0] + 1, places[0] + 24):
+        run_dir = tmp_path / str(fatal) / "run"
+
+        def die(number: int, fatal: int = fatal) -> None:
+            if number == fatal:
+                raise Killed
+
+        with pytest.raises(Killed), fsync_as(die):
+            session(run_dir, CERTIFIED)
+        looks.append([look.certified for look in toy_record(run_dir.parent / "state").kept.looks])
+        with fsync_as(lambda _: None):
+            session(run_dir, CERTIFIED)
+        assert everything(run_dir) == expected
+    assert looks == sorted(looks, key=[[], [None], [True]].index)
+    assert {tuple(each) for each in looks} == {(), (None,), (True,)}
 
 
 def test_killed_between_two_blocks_the_evaluation_is_made_again(tmp_path: Path) -> None:
@@ -220,7 +270,7 @@ def test_killed_between_two_blocks_the_evaluation_is_made_again(tmp_path: Path) 
             session(tmp_path / "run", script, second_block, True)
         assert not (tmp_path / "run" / "rounds" / "002" / "dev_partial").exists()
         again = session(tmp_path / "run", script, futility=True)
-    assert tree(tmp_path / "run") == expected
+    assert everything(tmp_path / "run") == expected
     blocks = [call.texts for call in again.asked() if call.weights == "002/adapter"]
     assert blocks[:2] == [call.texts for call in asked]
 
@@ -231,7 +281,7 @@ def test_a_fault_of_the_environment_ends_the_session_and_not_the_run(tmp_path: P
         with pytest.raises(EnvironmentFault, match="out of memory"):
             session(tmp_path / "run", SCRIPT, nth("train", 2, lambda: EnvironmentFault("out of memory")))
         session(tmp_path / "run", SCRIPT)
-    assert tree(tmp_path / "run") == expected
+    assert everything(tmp_path / "run") == expected
 
 
 def kill(run_dir: Path, event: str, count: int) -> int:
@@ -248,9 +298,9 @@ def kill(run_dir: Path, event: str, count: int) -> int:
 def test_after_a_real_sigkill_the_same_command_ends_the_same(tmp_path: Path, event: str, count: int) -> None:
     expected, _ = undisturbed(loop_driver.SCRIPT)
     assert kill(tmp_path / "run", event, count) == -signal.SIGKILL
-    assert tree(tmp_path / "run") != expected
+    assert everything(tmp_path / "run") != expected
     session(tmp_path / "run", loop_driver.SCRIPT)
-    assert tree(tmp_path / "run") == expected
+    assert everything(tmp_path / "run") == expected
     assert not list((tmp_path / "run").rglob("*.tmp"))
 
 
@@ -272,7 +322,7 @@ def test_a_kill_between_recording_and_pruning_leaves_nothing_behind(
     assert (tmp_path / "run" / "rounds" / "002" / "learner").exists()
     monkeypatch.undo()
     session(tmp_path / "run", script)
-    assert tree(tmp_path / "run") == expected
+    assert everything(tmp_path / "run") == expected
 
 
 def test_a_torn_last_ledger_line_is_decided_again_alike(tmp_path: Path) -> None:
@@ -283,7 +333,7 @@ def test_a_torn_last_ledger_line_is_decided_again_alike(tmp_path: Path) -> None:
     ledger = run_dir / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-20])
     session(run_dir, SCRIPT)
-    assert tree(run_dir) == expected
+    assert everything(run_dir) == expected
 
 
 def test_a_report_of_a_run_killed_midway_can_be_written_and_harms_nothing(tmp_path: Path) -> None:
@@ -294,7 +344,7 @@ def test_a_report_of_a_run_killed_midway_can_be_written_and_harms_nothing(tmp_pa
     assert "round 1" in write_reports(run_dir).read_text()
     session(run_dir, SCRIPT)
     reports = {"summary.json", "summary.md", "report/index.html", "report/files.json"}
-    assert {name: data for name, data in tree(run_dir).items() if name not in reports} == expected
+    assert {name: data for name, data in everything(run_dir).items() if name not in reports} == expected
 
 
 def test_a_rerun_keeps_the_time_of_what_was_done_before(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from harness.loop.state import MAX_REPLAY, MIN_RATE, LoopState, fold, step, tria
 from harness.training.recipe import Recipe
 
 RECIPE = Recipe(patience=3, cooling=0.5)
-DECISIONS = ("promote", "reject", "rollback", "invalid", "crash")
+DECISIONS = ("promote", "certify", "reject", "rollback", "invalid", "crash")
 STARTS = ("latest", "champion", "base")
 
 
@@ -76,10 +76,34 @@ def test_a_crash_returns_to_the_champion_at_once() -> None:
     assert (state.champion, state.learner, state.rate, state.rejections) == (1, 1, 0.5, 2)
 
 
-@pytest.mark.parametrize("decision", ["invalid", "rollback"])
-def test_a_round_without_a_comparison_leaves_the_learner_where_it_was(decision: str) -> None:
-    state = after("promote", "reject", decision)
+def test_a_round_without_a_comparison_leaves_the_learner_where_it_was() -> None:
+    state = after("promote", "reject", "invalid")
     assert (state.champion, state.learner, state.rejections) == (1, 2, 2)
+
+
+def test_a_certificate_moves_the_anchor_and_a_promotion_without_one_does_not() -> None:
+    rounds = [round_entry(1, "promote", anchor=1), round_entry(2, "promote", anchor=1), round_entry(3, "reject")]
+    state = fold(rounds, RECIPE)
+    assert (state.champion, state.anchor) == (2, 1)
+
+
+def test_a_rollback_makes_the_anchor_champion_and_learner_cooler_and_with_more_replay() -> None:
+    rounds = [round_entry(1, "promote", anchor=1), round_entry(2, "promote", anchor=1)]
+    state = fold([*rounds, round_entry(3, "rollback", anchor=1, broken=[["add", "empty"]])], RECIPE)
+    assert (state.champion, state.anchor, state.learner) == (1, 1, 1)
+    assert (state.rate, state.extra_replay, state.rejections, state.broken) == (0.5, 0.1, 1, ())
+
+
+def test_without_a_certified_model_a_rollback_returns_to_the_base() -> None:
+    state = after("promote", "promote", "rollback")
+    assert (state.champion, state.anchor, state.learner) == (0, 0, 0)
+
+
+def test_going_back_by_hand_behind_the_anchor_moves_it_and_choosing_one_does_not() -> None:
+    rounds = [round_entry(1, "promote"), round_entry(2, "promote", anchor=2)]
+    back = entry("rolled_back_by_hand", {"champion": 1, "anchor": 0})
+    assert fold([*rounds, back], RECIPE).anchor == 0
+    assert fold([*rounds, entry("promoted_by_hand", {"champion": 1})], RECIPE).anchor == 2
 
 
 def test_what_a_candidate_broke_is_kept_for_the_next_round_alone() -> None:
@@ -133,14 +157,18 @@ def test_the_invariants_hold_after_any_decisions(
 ) -> None:
     recipe = Recipe(patience=patience, cooling=cooling, start=start)
     state = LoopState()
+    champion = anchor = promoted = 0
     for number, decision in enumerate(decisions, start=1):
-        before, state = state, step(state, round_entry(number, decision), recipe)
-        promoted = [place for place, name in enumerate(decisions[:number], start=1) if name == "promote"]
-        assert state.done == number
-        assert state.champion == (promoted[-1] if promoted else 0)
-        assert state.rejections == number - state.champion
+        if decision in ("promote", "certify"):
+            champion = promoted = number
+        anchor = number if decision == "certify" else anchor
+        champion = anchor if decision == "rollback" else champion
+        recorded = round_entry(number, "promote" if decision == "certify" else decision, anchor=anchor)
+        before, state = state, step(state, recorded, recipe)
+        assert (state.done, state.champion, state.anchor) == (number, champion, anchor)
+        assert state.rejections == number - promoted
         assert state.learner in range(state.champion, number + 1)
-        assert decisions[state.learner - 1] in ("promote", "reject") or state.learner == 0
+        assert decisions[state.learner - 1] in ("promote", "certify", "reject") or state.learner == 0
         assert state.since_return < patience
         assert MIN_RATE <= state.rate <= before.rate <= 1.0
         assert before.extra_replay <= state.extra_replay <= MAX_REPLAY
@@ -150,7 +178,10 @@ def test_the_invariants_hold_after_any_decisions(
 
 @given(decisions=st.lists(st.sampled_from(DECISIONS), max_size=20), cut=st.integers(0, 20))
 def test_folding_in_two_parts_is_folding_at_once(decisions: list[str], cut: int) -> None:
-    entries = [round_entry(number, decision) for number, decision in enumerate(decisions, start=1)]
+    entries = [
+        round_entry(number, "promote", anchor=number) if decision == "certify" else round_entry(number, decision)
+        for number, decision in enumerate(decisions, start=1)
+    ]
     state = fold(entries[:cut], RECIPE)
     for later in entries[cut:]:
         state = step(state, later, RECIPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from verified_runs import (
     make_long_run,
     make_old,
     make_short_run,
+    make_tiered_run,
 )
 
 import harness.verify.labels
@@ -31,9 +33,9 @@ import harness.verify.rounds
 from harness.cli.main import main
 from harness.errors.builtin.too_long import TooLong
 from harness.loop.iterate import iterate
-from harness.loop.ledger import Ledger
+from harness.loop.ledger import GENESIS, Ledger, entry_hash
 from harness.loop.lock import run_lock
-from harness.storage import read_json, sha256_text
+from harness.storage import canonical_json, read_json, sha256_text
 from harness.verify.findings import Findings
 from harness.verify.rescore import rescore
 from harness.verify.verify import verify_run
@@ -49,10 +51,26 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_short_run(tmp_path_factory.mktemp("short") / "run")
 
 
+@pytest.fixture(scope="module")
+def tiered_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiered_run(tmp_path_factory.mktemp("tiered") / "run")
+
+
+NO_RECORD = "not compared: looks at gate with the domain's record, which is not at hand"
+
+
 @pytest.fixture
-def run(short_run: Path, tmp_path: Path) -> Path:
-    """A copy of the short run to tamper with."""
+def run(short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the short run to tamper with, its domain's record at hand."""
+    monkeypatch.setenv("HARNESS_STATE", str(short_run.parent / "state"))
     return Path(shutil.copytree(short_run, tmp_path / "run", symlinks=True))
+
+
+@pytest.fixture
+def tiered(tiered_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiered run with its domain's record at hand."""
+    monkeypatch.setenv("HARNESS_STATE", str(shutil.copytree(tiered_run.parent / "state", tmp_path / "state")))
+    return Path(shutil.copytree(tiered_run, tmp_path / "run", symlinks=True))
 
 
 def lines(findings: Findings) -> list[str]:
@@ -76,7 +94,8 @@ def test_a_run_with_every_kind_of_outcome_matches(long_run: Path) -> None:
     assert findings.checked["test results"] == 2
     assert findings.checked["choices by hand"] == 1
     assert findings.checked["summaries"] == 1
-    assert findings.notes == []
+    assert findings.checked["looks"] > 0
+    assert findings.notes == [NO_RECORD]
 
 
 RECIPES = {
@@ -153,6 +172,24 @@ def every_file(run: Path) -> list[str]:
     return sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
 
 
+def test_a_byte_flipped_in_any_file_of_the_second_tier_is_named(tiered: Path) -> None:
+    names = [name for name in every_file(tiered) if re.match(r"rounds/\d+/(certify|gate|guard|anchor_|base_)", name)]
+    folders = {name.split("/")[2] for name in names}
+    assert folders == {"certify.done.json", "guard", "gate", "anchor_dev", "anchor_guard", "anchor_gate", "base_guard"}
+    names += [name for name in every_file(tiered) if name.startswith("final/002/test_certified")]
+    rng = random.Random(0)
+    for name in names:
+        path = tiered / name
+        whole = path.read_bytes()
+        place, bit = rng.randrange(len(whole)), 1 << rng.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        findings = verify_run(tiered)
+        path.write_bytes(whole)
+        assert findings.mismatches, f"{name}, bit {bit} of byte {place}"
+        assert findings.mismatches[0].where.partition(":")[0] == name
+    assert lines(verify_run(tiered)) == []
+
+
 def test_a_byte_flipped_in_any_file_is_named(run: Path) -> None:
     rescore(run)
     (run / ".lock").touch()
@@ -162,6 +199,7 @@ def test_a_byte_flipped_in_any_file_is_named(run: Path) -> None:
     for name in (
         "config.yaml", "manifest.json", "ledger.jsonl", "summary.json", "summary.md", "report/index.html",
         "report/files.json", "rescored/rescore.json", "baseline/perplexity.json", "rounds/001/verdict.json",
+        "rounds/001/gate/responses.parquet", "rounds/001/anchor_gate/scores.json", "rounds/001/certify.done.json",
         "rounds/001/adapter/adapter_model.safetensors", "rounds/002/learner/state.json", "final/002/test.done.json",
     ):  # fmt: skip
         assert name in names
@@ -214,12 +252,12 @@ def test_a_torn_ledger_line_is_named(run: Path) -> None:
     path = run / "ledger.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     findings = verify_run(run)
-    assert lines(findings)[0] == "ledger.jsonl:8: last line: expected a whole line, found one cut off or changed"
+    assert lines(findings)[0] == "ledger.jsonl:9: last line: expected a whole line, found one cut off or changed"
 
 
 def test_entries_behind_a_break_are_not_believed(run: Path) -> None:
     change_entry(run, "round", lambda data: data.update(decision="reject"))
-    assert lines(verify_run(run))[0].startswith("ledger.jsonl:4: hash of the entry: expected ")
+    assert lines(verify_run(run))[0].startswith("ledger.jsonl:5: hash of the entry: expected ")
 
 
 # --- tampering with every hash made good: what is claimed must still follow from the responses
@@ -289,7 +327,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a decision": (
         lambda run: change_entry(run, "round", lambda d: d.update(decision="promote", champion=2), 1),
-        "ledger.jsonl:5: verdict.decision: expected reject, found promote",
+        "ledger.jsonl:6: verdict.decision: expected reject, found promote",
     ),
     "a target": (
         lambda run: change(run / "rounds/002/curate.done.json", lambda r: r["result"]["targets"][0].update(share=0.9)),
@@ -301,7 +339,53 @@ FORGERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "the learner's rate": (
         lambda run: change(run / "rounds/002/train.done.json", lambda r: r["result"]["learner"].update(rate=1e-5)),
-        "ledger.jsonl:5: round.learner.rate: expected 1e-05, found 0.0004",
+        "ledger.jsonl:6: round.learner.rate: expected 1e-05, found 0.0004",
+    ),
+    "the bit of a look": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"].update(certified=True)),
+        "rounds/001/certify.done.json: result.certified: expected False, found True",
+    ),
+    "the bit of a look in the ledger": (
+        lambda run: change_entry(run, "round", lambda d: d.update(certified=True)),
+        "ledger.jsonl:5: verdict.certified: expected False, found True",
+    ),
+    "the level of a look": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"]["look"].update(alpha=0.05)),
+        "rounds/001/certify.done.json: level of the look: expected 0.00625, found 0.05",
+    ),
+    "the looks before": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"].update(looks=[[0.00625, True]])),
+        "rounds/001/certify.done.json: result.reason: expected ",
+    ),
+    "the entry of a look": (
+        lambda run: change_entry(run, "look", lambda d: d.update(alpha=0.05)),
+        "ledger.jsonl:4: look.alpha: expected 0.00625, found 0.05",
+    ),
+    "the comparison with the anchor": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"]["dev"].update(fixed=99)),
+        "rounds/001/certify.done.json: result.dev.fixed: expected ",
+    ),
+    "where the anchor's answers are": (
+        lambda run: change(
+            run / "rounds/001/certify.done.json", lambda r: r["result"]["against"].update(anchor_dev="baseline/gate")
+        ),
+        "rounds/001/certify.done.json: result.against.anchor_dev: expected baseline/dev, found baseline/gate",
+    ),
+    "what the guard says": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"]["guard"].update(blocks=True)),
+        "rounds/001/certify.done.json: result.guard.blocks: expected False, found True",
+    ),
+    "a rollback": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"].update(rollback="harm")),
+        "rounds/001/certify.done.json: result.rollback: expected None, found harm",
+    ),
+    "cells to watch": (
+        lambda run: change(run / "rounds/001/certify.done.json", lambda r: r["result"].update(watch=[["add", "x"]])),
+        "rounds/001/certify.done.json: result.watch length: expected 0, found 1",
+    ),
+    "the anchor": (
+        lambda run: change_entry(run, "round", lambda d: d.update(anchor=1)),
+        "ledger.jsonl:5: round.anchor: expected 0, found 1",
     ),
     "another phase's inputs": (
         lambda run: change(run / "rounds/002/mine.done.json", lambda r: r.update(inputs="0" * 64)),
@@ -313,11 +397,11 @@ FORGERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "the test result": (
         lambda run: change_entry(run, "final", lambda d: d["test"]["ci95"].__setitem__(0, 0.1)),
-        "ledger.jsonl:7: final result.test.ci95[0]: expected ",
+        "ledger.jsonl:8: final result.test.ci95[0]: expected ",
     ),
     "the number of openings": (
         lambda run: change_entry(run, "final", lambda d: d.update(openings=0)),
-        "ledger.jsonl:7: final result.openings: expected 1, found 0",
+        "ledger.jsonl:8: final result.openings: expected 1, found 0",
     ),
     "the summary": (
         lambda run: change(run / "summary.json", lambda s: s["champion"]["dev"].update(value=0.99)),
@@ -358,10 +442,58 @@ def test_covering_up_alone_changes_nothing(run: Path) -> None:
     assert lines(verify_run(run)) == []
 
 
+def test_both_tiers_are_recomputed_with_the_domains_record(tiered: Path) -> None:
+    findings = verify_run(tiered)
+    assert lines(findings) == []
+    assert findings.notes == []
+    rounds = [entry.data for entry in Ledger(tiered / "ledger.jsonl").of_kind("round")]
+    assert [(data["decision"], data["certified"]) for data in rounds[:4]] == [
+        ("promote", True), ("promote", None), ("promote", rounds[2]["certified"]), ("rollback", None)
+    ]  # fmt: skip
+    assert rounds[2]["tier"]["look"]["number"] == 2
+    finals = [entry.data for entry in Ledger(tiered / "ledger.jsonl").of_kind("final")]
+    assert finals[0]["test_certified"]["round"] == 1
+    assert findings.checked["second tiers"] == 8
+    assert findings.checked["test results"] == 2
+
+
+def test_a_run_is_not_believed_what_its_domains_record_does_not_say(tiered: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state" / "toy.jsonl"
+    lines_of = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def rewrite(edit: Callable[[list[Any]], None]) -> list[str]:
+        entries = json.loads(json.dumps(lines_of))
+        edit(entries)
+        prev, written = GENESIS, []
+        for seq, entry in enumerate(entries):
+            prev = entry_hash(seq, entry["time"], entry["kind"], entry["data"], before := prev)
+            written.append(canonical_json({**entry, "seq": seq, "prev": before, "hash": prev}))
+        path.write_text("".join(f"{line}\n" for line in written))
+        return lines(verify_run(tiered))
+
+    assert rewrite(lambda entries: None) == []
+    verdict = next(place for place, entry in enumerate(lines_of) if entry["kind"] == "verdict")
+    look = next(place for place, entry in enumerate(lines_of) if entry["kind"] == "look")
+    place = "rounds/001/certify.done.json: look, by the domain's record"
+    assert rewrite(lambda entries: entries[verdict]["data"].update(certified=False))[0].startswith(f"{place}[2]: ")
+    assert rewrite(lambda entries: entries[look]["data"].update(round=2))[0].startswith(f"{place}[0]: ")
+    again = {**lines_of[look]["data"], "round": 1}
+    hidden = rewrite(lambda entries: entries.append({**lines_of[look], "data": again}))
+    assert hidden[0].startswith("ledger.jsonl: looks at gate: expected look ")
+    opened = next(place for place, entry in enumerate(lines_of) if entry["kind"] == "test_opened")
+    twice = rewrite(lambda entries: entries.insert(opened, {**lines_of[opened], "data": {
+        **lines_of[opened]["data"], "run": "another"}}))  # fmt: skip
+    assert twice[0].partition(": ")[2].startswith("final result.openings: expected 2, found 1")
+
+
 def test_a_link_to_another_round_is_named(run: Path) -> None:
     (run / "champion").unlink()
     (run / "champion").symlink_to("rounds/002")
-    assert lines(verify_run(run)) == ["champion: target of the link: expected rounds/001, found rounds/002"]
+    (run / "certified").symlink_to("rounds/001")
+    assert lines(verify_run(run)) == [
+        "champion: target of the link: expected rounds/001, found rounds/002",
+        "certified: target of the link: expected no link, found rounds/001",
+    ]
 
 
 @pytest.mark.parametrize("cores_for_two", [1, 1000])
@@ -399,12 +531,12 @@ def test_another_version_of_a_classifier_is_said_and_is_no_failure(run: Path, mo
 
 
 def test_decisions_by_other_rules_are_not_called_wrong(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.verify.rounds, "RULES", 2)
+    monkeypatch.setattr(harness.verify.rounds, "RULES", 3)
     monkeypatch.setattr(harness.verify.rounds, "decide_round", None)  # would fail if it were asked
     findings = verify_run(run)
     assert lines(findings) == []
     assert findings.notes == [
-        "not recomputed: decisions, targets and training rows of rounds made by rules 1 (here: rules 2)"
+        "not recomputed: decisions, targets and training rows of rounds made by rules 2 (here: rules 3)"
     ]
 
 
@@ -412,6 +544,7 @@ def test_an_older_run_is_verified_as_far_as_it_goes(run: Path) -> None:
     make_old(run)
     findings = verify_run(run)
     assert lines(findings) == []
+    assert "not recomputed: p of final results made before there was a second tier" in findings.notes
     (uncovered,) = [note for note in findings.notes if "covered by no hash" in note]
     assert "since the run was made before they were recorded: baseline/dev.done.json, " in uncovered
     assert any(note.startswith("not recomputed: decisions, targets") for note in findings.notes)
@@ -449,7 +582,7 @@ def test_the_command_says_what_was_checked_and_passes(short_run: Path, capsys: p
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first == f"{short_run}: everything that was checked matches"
     assert last.startswith("checked in ")
-    for part in (" ledger entries", "11 evaluations", "2 sets of training rows", "1 test results"):
+    for part in (" ledger entries", "14 evaluations", "2 sets of training rows", "1 test results"):
         assert part in last
 
 
@@ -470,7 +603,7 @@ def test_the_command_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     found = json.loads(capsys.readouterr().out)
     assert found["matches"] is False
     assert [each["where"] for each in found["mismatches"]] == ["summary.md"]
-    assert found["checked"]["ledger entries"] == 8
+    assert found["checked"]["ledger entries"] == 9
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,17 @@ from fake_workbench import (
     TOY_SETTINGS,
     TOY_TIME,
     WORSE,
+    Effect,
     FakeWorkbench,
     open_toy,
+    toy_record,
 )
 
+from harness.loop.certify import OUTPUTS
 from harness.loop.hand import promote
 from harness.loop.iterate import iterate
 from harness.loop.ledger import GENESIS, entry_hash
+from harness.loop.listener import Silent
 from harness.loop.perplexity import score_golds
 from harness.loop.phases import signed
 from harness.loop.run import baseline
@@ -36,8 +41,9 @@ SCRIPT = (BETTER, SURER, WORSE, CRASH, SAME, RUIN, WORSE, WORSE, SAME, LEAP)
 
 
 def make_short_run(run_dir: Path) -> Path:
-    """Two rounds and the end, with a report."""
-    run = open_toy(run_dir, FakeWorkbench([BETTER, WORSE]), settings=SETTINGS)
+    """Two rounds and the end, with a report; a look that certified nothing."""
+    record = toy_record(run_dir.parent / "state")
+    run = open_toy(run_dir, FakeWorkbench([BETTER, WORSE]), settings=SETTINGS, record=record)
     baseline(run)
     score_golds(run)
     iterate(run, 2, None, lambda: None)
@@ -48,9 +54,33 @@ def make_short_run(run_dir: Path) -> Path:
 def make_long_run(run_dir: Path) -> Path:
     """Ten rounds with every kind of outcome, a champion chosen by hand in the middle, two final evaluations."""
     workbench = FakeWorkbench(SCRIPT)
-    iterate(open_toy(run_dir, workbench, settings=SETTINGS), 7, None, lambda: None)
+    record = toy_record(run_dir.parent / "state")
+    iterate(open_toy(run_dir, workbench, settings=SETTINGS, record=record), 7, None, lambda: None)
     promote(run_dir, 1, "the first one writes better", now=lambda: TOY_TIME)
-    iterate(open_toy(run_dir, workbench, settings=SETTINGS), 10, None, lambda: None)
+    iterate(open_toy(run_dir, workbench, settings=SETTINGS, record=record), 10, None, lambda: None)
+    write_reports(run_dir)
+    return run_dir
+
+
+class Halving(Silent):
+    """Lets memory run out once, as round 3 begins to evaluate."""
+
+    def __init__(self, workbench: FakeWorkbench) -> None:
+        self.workbench = workbench
+
+    def phase(self, round: int, rounds: int, name: str) -> None:
+        if (round, name) == (3, "evaluate"):
+            self.workbench.batch_size //= 2
+
+
+def make_tiered_run(run_dir: Path) -> Path:
+    """Certified; promoted; promoted after a smaller batch, so that all is asked again; rolled back; judged twice."""
+    record = toy_record(run_dir.parent / "state")
+    fading = Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0)
+    workbench = FakeWorkbench([Effect(gain=0.4), SURER, Effect(gain=0.15, confidence=1.0), fading, SAME])
+    for rounds in (2, 5):
+        run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench))
+        iterate(run, rounds, None, lambda: None)
     write_reports(run_dir)
     return run_dir
 
@@ -102,16 +132,29 @@ def make_good(run_dir: Path) -> None:
 
 def make_old(run_dir: Path) -> None:
     """Take away what older versions did not record."""
+    for folder in run_dir.glob("rounds/*"):
+        for name in ("certify.done.json", *OUTPUTS):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for path in run_dir.rglob("*.done.json"):
         change(path, lambda record: record.pop("sha256"))
     path, prev = run_dir / "ledger.jsonl", GENESIS
-    lines = []
+    lines: list[str] = []
+    added = ("files", "rules", "tier", "anchor", "test_certified")
     for raw in path.read_text().splitlines():
         entry = json.loads(raw)
-        data = {key: value for key, value in entry["data"].items() if key not in ("files", "rules")}
+        if entry["kind"] == "look":
+            continue
+        data = {key: value for key, value in entry["data"].items() if key not in added}
+        if entry["kind"] == "final":
+            data["test"]["p"], data["guard"]["p_worse"] = 0.25, 0.75  # reckoned otherwise then
+            del data["guard"]["finding"]
+        entry["seq"] = len(lines)
         digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
         lines.append(canonical_json({**entry, "data": data, "prev": prev, "hash": digest}))
         prev = digest
     path.write_text("".join(f"{line}\n" for line in lines))
     (run_dir / "report" / "files.json").unlink()
-    change(run_dir / "summary.json", lambda summary: summary.pop("by_hand"))
+    for name in ("by_hand", "looks", "test_certified", "test_openings"):
+        change(run_dir / "summary.json", lambda summary, name=name: summary.pop(name))
+    change(run_dir / "summary.json", lambda summary: summary["test"].update(p=0.25))

@@ -90,12 +90,13 @@ class LookRequest:
 
     Attributes:
         alpha: level to debit, before the items are read; ``None``: do not look.
-        rule: ``look``, or what speaks against it: ``not-promoted``, ``dev``, ``spent``, ``guard``.
+        rule: ``look``, or what speaks against it: ``not-promoted``, ``dev``, ``spent``, ``guard``; of the loop
+            ``no-items``, ``no-record`` and ``lost-record``, where there is nothing to look at or to debit.
         reason: one line for the report.
     """
 
     alpha: float | None
-    rule: Literal["look", "not-promoted", "dev", "spent", "guard"]
+    rule: Literal["look", "not-promoted", "dev", "spent", "guard", "no-items", "no-record", "lost-record"]
     reason: str
 
 

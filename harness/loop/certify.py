@@ -7,27 +7,55 @@ this module; the answers lie in the round's folder and no report reads them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.diagnosis import failing_cells
-from harness.evaluated import Evaluation, load_evaluation
+from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.evaluation.items import Item
+from harness.gate.alpha import Look
 from harness.gate.cells import CellTest, cell_tests, confirmed, flagged
 from harness.gate.certify import LookEvidence, LookRequest, Tiers, certify, rollback, rolled_back, wants_look
 from harness.gate.guards import GuardFinding, guard_finding
 from harness.gate.paired import pair
 from harness.gate.verdict import Paired, Verdict
-from harness.loop.phases import run_phase
-from harness.loop.run import Run, alike, champion_folder
+from harness.loop.phases import marker, run_phase
+from harness.loop.run import BASELINE, Run, alike, champion_folder
 from harness.loop.state import LoopState
 from harness.state.domain import DomainState
 from harness.state.kept import GateGroup, GateLook
+from harness.storage import read_json
 
 PHASE = "certify"
-OUTPUTS = ("anchor_dev", "guard", "anchor_guard", "base_guard", "gate", "anchor_gate")
+SEALED = ("gate", "anchor_gate")
+"""Answers to gate items: no report, no count by category, nothing that is shown may be made from them."""
+OUTPUTS = ("anchor_dev", "guard", "anchor_guard", "base_guard", *SEALED)
+NO_RECORD = LookRequest(None, "no-record", "no look: no record of this domain's items is kept, so none can be debited")
+NO_ITEMS = LookRequest(None, "no-items", "no look: the domain has no gate items, so champions stay provisional")
+LOST = LookRequest(
+    None,
+    "lost-record",
+    "no look: the domain's record lacks looks that this run made; restore it from a copy (state: or HARNESS_STATE)",
+)
+NEVER = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST)}
+"""Why a run never looks, by rule."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The evaluations that the second tier goes by, of several models on the same items each.
+
+    Attributes:
+        dev: anchor and head.
+        guard: round 0, anchor and head; ``None`` where it was not asked.
+        gate: anchor and head; ``None`` where no look was made.
+    """
+
+    dev: tuple[Evaluation, Evaluation]
+    guard: tuple[Evaluation, Evaluation, Evaluation] | None = None
+    gate: tuple[Evaluation, Evaluation] | None = None
 
 
 def second_tier(
@@ -49,109 +77,208 @@ def second_tier(
     found = run_phase(
         folder, PHASE, run.key(PHASE, number, identity), OUTPUTS, lambda: _ask(run, state, folder, candidate), run.clock
     )
-    tiers = Tiers(state.anchor, state.champion).promoted(number).looked(found["certified"])
+    if found["look"] is not None and run.record is not None and not lost_looks(run, run.record):
+        # Only now: from here on the bit is on disk, and no second evaluation can come to another one.
+        run.record.settle(found["look"]["number"], found["certified"])
+    told = [entry.data["tier"]["rule"] for entry in run.ledger.of_kind("round") if entry.data.get("tier")]
+    if found["rule"] in ("spent", *NEVER) and found["rule"] not in told:
+        run.listener.notice(found["reason"])
+    return *after_look(verdict, Tiers(state.anchor, state.champion), number, found), found
+
+
+def after_look(verdict: Verdict, tiers: Tiers, number: int, found: Mapping[str, Any]) -> tuple[Verdict, Tiers]:
+    """Verdict and standing of round ``number``, just promoted, after the phase that came to ``found``."""
+    tiers = tiers.promoted(number).looked(found["certified"])
     verdict = replace(verdict, certified=found["certified"])
     if tiers.provisional and found["rollback"] is not None:
-        verdict, tiers = rolled_back(verdict, found["rollback"]), tiers.rolled_back()
-    return verdict, tiers, found
+        return rolled_back(verdict, found["rollback"]), tiers.rolled_back()
+    return verdict, tiers
 
 
-def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dict[str, Any]:
-    prepared, anchors = run.prepared, run.round_dir(state.anchor)
+def asked_for(dev: Paired, looks: Sequence[Look] | None, rule: str, guard: GuardFinding | None = None) -> LookRequest:
+    """Whether to look.
 
-    def of_anchor(name: str, items: Sequence[Item], kept: Path, like: Evaluation) -> Evaluation:
-        return _like(run, name, items, state.anchor, kept, folder / f"anchor_{name}", like)
+    Args:
+        looks: those before at the same gate items; ``None`` where there can be none, by ``rule`` of `NEVER`.
+        guard: of the head, where it was asked.
+    """
+    if looks is None:
+        return NEVER[rule]
+    return wants_look(LookEvidence(dev, looks, (guard,) if guard else ()))
 
-    before = of_anchor("dev", prepared.dev, champion_folder(run.run_dir, state.anchor), candidate)
-    dev = _paired(before, candidate)
-    watched = [test.cell for test in flagged(_cells(run, before, candidate))]
-    request, group, pending = _request(run, state, dev)
-    guard: GuardFinding | None = None
-    against_anchor: dict[str, Paired] = {}
-    if request.alpha is not None and prepared.guard:
-        head = _asked(run, "guard", prepared.guard, state.done + 1, folder)
-        base = _like(run, "guard", prepared.guard, 0, run.round_dir(0) / "guard", folder / "base_guard", head)
-        guard = guard_finding(_paired(base, head))
-        against_anchor = {"guard": _paired(of_anchor("guard", prepared.guard, anchors / "guard", head), head)}
-        if guard.blocks:
-            request = LookRequest(None, "guard", f"no look: {guard.reason}")
-    look = None
-    if run.record is not None and group is not None and request.alpha is not None:
-        look = _debited(run, run.record, state.done + 1, group, pending)
-    if run.record is not None and group is not None and look is not None:
-        items = [item for item in prepared.gate if item.item_id in set(group.items)]
-        head = _asked(run, "gate", items, state.done + 1, folder)
-        before = of_anchor("gate", items, anchors / "gate", head)
-        harmed = confirmed(watched, _cells(run, before, head))
-        bit = certify(_paired(before, head), look.alpha, harmed)
-        run.record.settle(look.number, bit)
-        look = replace(look, certified=bit)
+
+def judge(
+    shown: Shown, looks: Sequence[Look] | None, rule: str, alpha: float | None, may_trigger: frozenset[str] | None
+) -> dict[str, Any]:
+    """What follows from the evaluations: the part of the phase's result that can be recomputed from them.
+
+    Args:
+        looks, rule: as `asked_for` takes them.
+        alpha: level of the look, where one was made.
+        may_trigger: categories that may decide anything.
+    """
+    dev = paired(*shown.dev)
+    watched = [test.cell for test in flagged(_cells(*shown.dev, may_trigger))]
+    guard = guard_finding(paired(shown.guard[0], shown.guard[2])) if shown.guard else None
+    against = {"guard": paired(*shown.guard[1:])} if shown.guard else {}
+    request = asked_for(dev, looks, rule, guard)
+    bit = None
+    if shown.gate is not None and alpha is not None:
+        bit = certify(paired(*shown.gate), alpha, confirmed(watched, _cells(*shown.gate, may_trigger)))
     return {
-        "anchor": state.anchor,
         "dev": asdict(dev),
         "rule": request.rule,
         "reason": request.reason,
         "guard": {"reason": guard.reason, "kind": guard.kind, "blocks": guard.blocks} if guard else None,
-        "look": {"number": look.number, "group": look.group, "alpha": look.alpha} if look else None,
-        "certified": look.certified if look else None,
-        "rollback": rollback(dev, against_anchor),
+        "certified": bit,
+        "rollback": rollback(dev, against),
         "watch": [[cell.skill, cell.category] for cell in watched],
     }
 
 
-def _request(run: Run, state: LoopState, dev: Paired) -> tuple[LookRequest, GateGroup | None, GateLook | None]:
-    """Whether to look, at which items, and this round's own look where an earlier process was cut short in it."""
-    gate = [item.item_id for item in run.prepared.gate]
-    groups = run.record.groups(gate) if run.record else []
-    if run.record is None or not groups:
-        return LookRequest(None, "spent", "no look: the domain has no gate items"), None, None
-    pending = run.record.look_of(run.identity, state.done + 1)
-    if pending is not None:
-        group = next((each for each in groups if each.number == pending.group), None)
-    else:
-        group = run.record.group(gate)
-    looks = (group or groups[0]).looks
-    before = [look.spent() for look in looks if pending is None or look.number < pending.number]
-    return wants_look(LookEvidence(dev, before)), group, pending
+def kept_folders(run_dir: Path, rounds: Iterable[Mapping[str, Any]], name: str, model: int, last: int) -> list[Path]:
+    """Where answers of round ``model``'s candidate to the items ``name`` may lie already, the latest first.
 
-
-def _debited(run: Run, record: DomainState, number: int, group: GateGroup, pending: GateLook | None) -> GateLook | None:
-    """The look, on disk in the domain's record and in the run's ledger before anything is asked.
-
-    ``None`` where another run has spent the last one meanwhile.
+    Args:
+        rounds: ledger data of the rounds before round ``last``.
+        last: the round that asks.
     """
-    look = pending or record.debit(group.items, run.identity, number)
-    if look is not None and not any(entry.data["round"] == number for entry in run.ledger.of_kind("look")):
-        data = {"round": number, "look": look.number, "group": look.group, "alpha": look.alpha}
-        run.ledger.append("look", data, run.now())
-    return look
+    own = run_dir / (f"rounds/{model:03d}" if model else BASELINE)
+    again = [
+        run_dir / f"rounds/{data['round']:03d}" / f"anchor_{name}"
+        for data in rounds
+        if data.get("tier") and data["tier"]["anchor"] == model
+    ]
+    return [*again[::-1], champion_folder(run_dir, model, last) if name == "dev" else own / name]
 
 
-def _asked(run: Run, name: str, items: Sequence[Item], number: int, folder: Path) -> Evaluation:
-    run.evaluate(name, items, run.adapter(number), folder / name)
-    return load_evaluation(folder / name)
+def kept_like(
+    run_dir: Path,
+    rounds: Iterable[Mapping[str, Any]],
+    name: str,
+    model: int,
+    last: int,
+    like: Evaluation,
+    load: Callable[[Path], Evaluation],
+) -> tuple[Path, Evaluation] | None:
+    """The first of `kept_folders` that was made like ``like``, on the same items, and what lies there."""
+    for folder in kept_folders(run_dir, rounds, name, model, last):
+        if (folder / SCORES).is_file():
+            found = load(folder)
+            if alike(found, like) and found.correctness().keys() == like.correctness().keys():
+                return folder, found
+    return None
 
 
-def _like(
-    run: Run, name: str, items: Sequence[Item], number: int, kept: Path, again: Path, like: Evaluation
-) -> Evaluation:
-    """The evaluation of round ``number``'s model that is ``kept``; made ``again`` where it is not the like of ``like``.
-
-    That is where there is none yet, or where memory has halved the batch, or a library was replaced, since.
-    """
-    if (kept / "scores.json").is_file():
-        found = load_evaluation(kept)
-        if alike(found, like) and found.correctness().keys() == like.correctness().keys():
-            return found
-    run.evaluate(name, items, run.adapter(number), again)
-    return load_evaluation(again)
-
-
-def _paired(before: Evaluation, after: Evaluation) -> Paired:
+def paired(before: Evaluation, after: Evaluation) -> Paired:
+    """The paired comparison of two evaluations of the same items."""
     return pair(before.correctness(), after.correctness(), after.clusters())
 
 
-def _cells(run: Run, before: Evaluation, after: Evaluation) -> list[CellTest]:
-    """Every cell before and after, by categories that may decide anything."""
-    was, now = (failing_cells(each.results, each.errors, run.taxonomy.may_trigger) for each in (before, after))
+def lost_looks(run: Run, record: DomainState) -> list[int]:
+    """Looks of this run that the record does not hold, by number: it was cut short, or is another one."""
+    kept = record.kept.looks
+    return [
+        data["look"]
+        for data in (entry.data for entry in run.ledger.of_kind("look"))
+        if data["look"] > len(kept)
+        or (kept[data["look"] - 1].run, kept[data["look"] - 1].round) != (run.identity, data["round"])
+    ]
+
+
+def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dict[str, Any]:
+    prepared, number = run.prepared, state.done + 1
+    rounds = [entry.data for entry in run.ledger.of_kind("round")]
+    used: dict[str, str] = {}
+
+    def of(model: int, name: str, items: Sequence[Item], like: Evaluation, again: str) -> Evaluation:
+        """Round ``model``'s answers, as like those of ``like`` as can be; asked ``again`` where none that lie here are.
+
+        That is where there are none yet, or where memory has halved the batch, or a library was replaced, since.
+        """
+        load = run.load if name == "dev" else load_evaluation
+        found = kept_like(run.run_dir, rounds, name, model, number, like, load)
+        used[again] = (found[0] if found else folder / again).relative_to(run.run_dir).as_posix()
+        return found[1] if found else _asked(run, name, items, model, folder / again)
+
+    before = of(state.anchor, "dev", prepared.dev, candidate, "anchor_dev")
+    dev = paired(before, candidate)
+    group, rule, pending, looks = _looks(run, number, folder)
+    request = asked_for(dev, looks, rule)
+    guard: tuple[Evaluation, Evaluation, Evaluation] | None = None
+    if request.alpha is not None and prepared.guard:
+        head = _asked(run, "guard", prepared.guard, number, folder / "guard")
+        base = of(0, "guard", prepared.guard, head, "base_guard")
+        anchor = of(state.anchor, "guard", prepared.guard, head, "anchor_guard") if state.anchor else base
+        guard = (base, anchor, head)
+        request = asked_for(dev, looks, rule, guard_finding(paired(base, head)))
+    look: GateLook | None = None
+    gate: tuple[Evaluation, Evaluation] | None = None
+    if request.alpha is not None and run.record is not None and group is not None:
+        look = pending or run.record.debit(group.items, run.identity, number)
+        present = {each.number: each for each in run.record.groups(group.items)}[group.number]
+        # Another run may have looked since: what counts is what the record says of the looks before this one.
+        looks = [each.spent() for each in present.looks if look is None or each.number < look.number]
+    if look is not None and group is not None and run.record is not None:
+        _note(run, run.record, look, number, folder)
+        items = [item for item in prepared.gate if item.item_id in set(group.items)]
+        head = _asked(run, "gate", items, number, folder / "gate")
+        gate = (of(state.anchor, "gate", items, head, "anchor_gate"), head)
+    shown = Shown((before, candidate), guard, gate)
+    return {
+        "anchor": state.anchor,
+        "against": used,
+        "looks": None if looks is None else [[each.alpha, each.certified] for each in looks],
+        "look": {"number": look.number, "group": look.group, "alpha": look.alpha} if look else None,
+        **judge(shown, looks, rule, look.alpha if look else None, run.taxonomy.may_trigger),
+    }
+
+
+def _looks(run: Run, number: int, folder: Path) -> tuple[GateGroup | None, str, GateLook | None, list[Look] | None]:
+    """The gate items to look at, or the rule why never; this round's own look if a process died in it; those before."""
+    if run.record is None or lost_looks(run, run.record):
+        return None, (LOST if run.record else NO_RECORD).rule, None, None
+    gate = [item.item_id for item in run.prepared.gate]
+    groups = run.record.groups(gate)
+    if not groups:
+        return None, NO_ITEMS.rule, None, None
+    pending = run.record.look_of(run.identity, number)
+    weights = _weights(folder)
+    if pending is not None and (
+        pending.certified is not None
+        or pending.group not in [group.number for group in groups]
+        or any(
+            entry.data["look"] == pending.number and entry.data["adapter_sha256"] != weights
+            for entry in run.ledger.of_kind("look")
+        )
+    ):
+        pending = None  # of another candidate, whose round was undone by hand: spent
+    group = next((each for each in groups if pending and each.number == pending.group), None)
+    group = group or run.record.group(gate) or groups[0]
+    return group, "", pending, [k.spent() for k in group.looks if pending is None or k.number < pending.number]
+
+
+def _note(run: Run, record: DomainState, look: GateLook, number: int, folder: Path) -> None:
+    """The look in the run's ledger, before anything is asked, once."""
+    if not any(entry.data["look"] == look.number for entry in run.ledger.of_kind("look")):
+        data = {
+            "round": number, "look": look.number, "group": look.group, "alpha": look.alpha,
+            "adapter_sha256": _weights(folder), "record": record.head,
+        }  # fmt: skip
+        run.ledger.append("look", data, run.now())
+
+
+def _weights(folder: Path) -> str:
+    """Hash of the weights of the candidate in ``folder``."""
+    return str(read_json(marker(folder, "train"))["result"]["adapter_sha256"])
+
+
+def _asked(run: Run, name: str, items: Sequence[Item], number: int, folder: Path) -> Evaluation:
+    run.evaluate(name, items, run.adapter(number), folder)
+    return load_evaluation(folder)
+
+
+def _cells(before: Evaluation, after: Evaluation, may_trigger: frozenset[str] | None) -> list[CellTest]:
+    """Every cell before and after."""
+    was, now = (failing_cells(each.results, each.errors, may_trigger) for each in (before, after))
     return cell_tests(was, now, after.skills(), after.clusters())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.exceptions import InputError
-from harness.loop.iterate import link_champion
+from harness.loop.iterate import link_rounds
 from harness.loop.ledger import BY_HAND, Entry, Ledger
 from harness.loop.lock import run_lock
 from harness.loop.phases import marker
@@ -69,9 +69,21 @@ def _choose(run_dir: Path, kind: str, number: int | None, reason: str, now: Call
         # Its phases belong to the champion of before, and are done again for the new one.
         shutil.rmtree(run_dir / "rounds" / f"{state.done + 1:03d}", ignore_errors=True)
         data = {"champion": number, "instead_of": state.champion, "round": state.done, "reason": reason}
+        if kind == ROLLED_BACK:
+            data["anchor"] = anchor_behind(ledger.entries, recipe, number)
         entry = ledger.append(kind, data, now())
-        link_champion(run_dir, number)
+        link_rounds(run_dir, step(state, entry, recipe))
         return entry
+
+
+def anchor_behind(entries: Sequence[Entry], recipe: Recipe, number: int) -> int:
+    """The certified round that holds once round ``number`` is the champion again: the last that it came after.
+
+    Else the next candidate that is better than what the user went back to would be given up for what they left.
+    """
+    held = champions(entries, recipe)
+    certified = {0, *(entry.data["round"] for entry in entries if entry.kind == "round" and entry.data["certified"])}
+    return [each for each in held[: held.index(number) + 1] if each in certified][-1]
 
 
 def run_recipe(run_dir: Path) -> Recipe:

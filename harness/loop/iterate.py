@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.loop.certify import PHASE, kept_folders
 from harness.loop.final import final_evaluation
 from harness.loop.ledger import Ledger
+from harness.loop.phases import marker
 from harness.loop.rounds import run_round
 from harness.loop.run import GUARDS, Run, baseline
 from harness.loop.state import LoopState
 from harness.storage import read_json
 from harness.training.contract import CANDIDATE, LEARNER
 
-CHAMPION = "champion"
-"""Name of the link to the champion's round."""
+CHAMPION, CERTIFIED = "champion", "certified"
+"""Names of the links to the champion's round and to that of the last certified model."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,35 @@ def should_stop(run: Run, rounds: int, budget: float | None) -> Stop | None:
 def expected_round(run: Run, state: LoopState) -> float:
     """Seconds that the next round will take, going by the last one, if it can by one whose dev was wholly asked.
 
-    0 before the first round.
+    A look at gate, with the guard before it, is counted where one may come. 0 before the first round.
     """
-    rounds = run.ledger.of_kind("round")
-    whole = [entry for entry in rounds if entry.data["dev"] is not None] or rounds
+    rounds = [entry.data for entry in run.ledger.of_kind("round")]
+    whole = [data for data in rounds if data["dev"] is not None] or rounds
     # One that was answered from the cache took no time that tells of the next.
-    whole = [entry for entry in whole if not _kept(run.round_dir(entry.data["round"]) / "dev")] or whole
-    return sum(whole[-1].data["seconds"].values()) if whole else 0.0
+    whole = [data for data in whole if not _kept(run.round_dir(data["round"]) / "dev")] or whole
+    if not whole:
+        return 0.0
+    looked = _seconds(run, whole[-1], PHASE)
+    return sum(whole[-1]["seconds"].values()) - looked + max(looked, expected_look(run, state, whole[-1]))
+
+
+def expected_look(run: Run, state: LoopState, like: Mapping[str, Any]) -> float:
+    """Seconds of a look with the guard before it, as dev took per item in the round ``like``; 0 where none is left."""
+    gate = run.prepared.gate
+    group = run.record.group([item.item_id for item in gate]) if run.record and gate else None
+    if group is None:
+        return 0.0
+    rounds = [entry.data for entry in run.ledger.of_kind("round")]
+    kept = kept_folders(run.run_dir, rounds, "gate", state.anchor, state.done)
+    models = 1 if any(folder.is_dir() for folder in kept) else 2
+    per_item = _seconds(run, like, "evaluate") / len(run.prepared.dev)
+    return per_item * (models * len(group.items) + len(run.prepared.guard))
+
+
+def _seconds(run: Run, data: Mapping[str, Any], phase: str) -> float:
+    """Seconds of a phase of the round that ``data`` records; 0 where it did not come to it."""
+    path = marker(run.round_dir(data["round"]), phase)
+    return float(read_json(path)["seconds"]) if path.is_file() else 0.0
 
 
 def expected_final(run: Run) -> float:
@@ -110,10 +134,10 @@ def expected_final(run: Run) -> float:
     if any(_kept(run.round_dir(0) / name) for name in ("dev", "dev_fewshot", *GUARDS)):
         last = run.ledger.of_kind("round")[-1:]
         fresh = [entry for entry in last if entry.data["dev"] is not None]
-        asked, seconds = (len(prepared.dev), fresh[0].data["seconds"]["evaluate"]) if fresh else (asked, seconds)
-    per_item: float = seconds / asked
-    tested = any(entry.data for entry in run.ledger.of_kind("final"))
-    return float(per_item) * (len(prepared.test) * (1 if tested else 1 + arms) + guards)
+        asked, seconds = (len(prepared.dev), _seconds(run, fresh[0].data, "evaluate")) if fresh else (asked, seconds)
+    tests = 1 if run.ledger.of_kind("final") else 1 + arms
+    tests += run.state.anchor not in (0, run.state.champion)
+    return float(seconds / asked * (len(prepared.test) * tests + guards))
 
 
 def _kept(folder: Path) -> int:
@@ -138,26 +162,27 @@ def prune(run: Run) -> None:
         if run.workbench.identity.get("method") == "sft":
             shutil.rmtree(run.round_dir(number) / CANDIDATE, ignore_errors=True)
     run.held = keep
-    link_champion(run.run_dir, state.champion)
+    link_rounds(run.run_dir, state)
 
 
-def link_champion(run_dir: Path, number: int) -> None:
-    """Let the link ``champion`` in ``run_dir`` point to the folder of round ``number``; none for the base.
+def link_rounds(run_dir: Path, state: LoopState) -> None:
+    """Let the links `CHAMPION` and `CERTIFIED` in ``run_dir`` point to their rounds' folders; none for the base.
 
-    For people and scripts; nothing here reads it. Left out where the system has no links.
+    For people and scripts; nothing here reads them. Left out where the system has no links.
     """
-    link, fresh = run_dir / CHAMPION, run_dir / f".{CHAMPION}.tmp"
-    with suppress(OSError, NotImplementedError):
-        fresh.unlink(missing_ok=True)
-        if number == 0:
-            link.unlink(missing_ok=True)
-        elif not link.is_symlink() or os.readlink(link) != champion_target(number):
-            fresh.symlink_to(champion_target(number), target_is_directory=True)
-            os.replace(fresh, link)
+    for name, number in ((CHAMPION, state.champion), (CERTIFIED, state.anchor)):
+        link, fresh = run_dir / name, run_dir / f".{name}.tmp"
+        with suppress(OSError, NotImplementedError):
+            fresh.unlink(missing_ok=True)
+            if number == 0:
+                link.unlink(missing_ok=True)
+            elif not link.is_symlink() or os.readlink(link) != link_target(number):
+                fresh.symlink_to(link_target(number), target_is_directory=True)
+                os.replace(fresh, link)
 
 
-def champion_target(number: int) -> str:
-    """What the link ``champion`` holds when round ``number`` is the champion."""
+def link_target(number: int) -> str:
+    """What the link to round ``number`` holds."""
     return f"rounds/{number:03d}"
 
 

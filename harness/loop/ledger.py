@@ -23,7 +23,8 @@ class Entry:
     Attributes:
         seq: position from 0.
         time: ISO 8601, UTC.
-        kind: ``open``, ``baseline``, ``round``, ``asked``, ``test_opened``, ``final``, ``stop``, or of `BY_HAND`.
+        kind: ``open``, ``baseline``, ``round``, ``asked``, ``look``, ``test_opened``, ``final``, ``stop``, or of
+            `BY_HAND`.
         data: what was decided; plain JSON.
         prev, hash: hex SHA-256 of the entry before and of this one.
     """
@@ -107,3 +108,9 @@ class Ledger:
         """The champion's round as last decided, by verdict or by hand; 0 is the base."""
         decided = self.of_kind("round", *BY_HAND)
         return int(decided[-1].data["champion"]) if decided else 0
+
+    @property
+    def anchor(self) -> int:
+        """The last certified model's round; 0 where there is none."""
+        decided = [entry.data for entry in self.of_kind("round", *BY_HAND) if "anchor" in entry.data]
+        return int(decided[-1]["anchor"]) if decided else 0

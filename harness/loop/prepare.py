@@ -29,7 +29,7 @@ class Prepared:
     Attributes:
         domain, guard_domain: ``guard_domain`` is ``None`` without a guard.
         pool: train-pool items, without those that stand in dev, gate, test or guard too.
-        dev, gate, test, guard: ``gate`` is only protected here, never asked.
+        dev, gate, test, guard: ``gate`` is asked at a look alone (`harness.loop.certify`).
         general: train items of the guard's tasks, for general rows.
         guard_means: guard items whose score is a share and not right or wrong: carried as means, never tested.
         protected: prompt keys that no training row may repeat, of items left out of a trial run too.
@@ -129,15 +129,17 @@ def prepare(
                 f"every {name} item is longer than the model's {found[0].limit} tokens (the first has "
                 f"{found[0].tokens}); use a model with a longer context, shorter items or fewer few-shot examples"
             )
+        named = ", ".join(item.item_id for item in found[:5]) + (", ..." if len(found) > 5 else "")
+        hidden = name == "gate"
         notices.append(
-            f"{len(found)} {name} items exceed the model's {found[0].limit} tokens and are left out: "
-            + ", ".join(item.item_id for item in found[:5])
-            + (", ..." if len(found) > 5 else "")
+            f"{len(found)} {name} items exceed the model's {found[0].limit} tokens and are left out"
+            + ("" if hidden else f": {named}")
         )
         gone = {item.item_id for item in found}
         return [item for item in items if item.item_id not in gone]
 
     dev = fitting("dev", dev, domain, fewshot)
+    gate = fitting("gate", gate, domain, 0)
     test = fitting("test", test, domain, fewshot)
     if not pool:
         raise InputError(

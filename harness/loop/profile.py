@@ -53,7 +53,7 @@ def phase_of(path: Path) -> str:
         return "final" if name.startswith("test") else "baseline"  # test is opened at the end, for the base too
     if folder.parent.name == "final":
         return "final"
-    return name if name in PHASES else "other"
+    return "evaluate" if name == "certify" else name if name in PHASES else "other"
 
 
 def phase_costs(run_dir: Path) -> dict[str, Cost]:

@@ -119,7 +119,7 @@ def run_round(run: Run) -> Entry:
             "categories": categories(candidate) if candidate else {},
             "futility": futility,
             "trials": [trial_data(trial) for trial in cell_trials(number, tried, before, after, sizes)],
-            "broken": _broken(broken_cells(before, after), tier),
+            "broken": mined_first(broken_cells(before, after), tier),
             "verdict_sha256": sha256_text(json.dumps(verdict.as_dict(), sort_keys=True)),
             "rules": RULES,
             "files": sealed(run.run_dir, *phase_files(folder), folder / "verdict.json"),
@@ -128,7 +128,7 @@ def run_round(run: Run) -> Entry:
     )
 
 
-def _broken(cells: Sequence[Cell], tier: Mapping[str, Any] | None) -> list[list[str]]:
+def mined_first(cells: Sequence[Cell], tier: Mapping[str, Any] | None) -> list[list[str]]:
     """The cells to mine first: those that the candidate broke, and those that look harmed against the anchor."""
     watched = [Cell(*raw) for raw in tier["watch"]] if tier else []
     return [[cell.skill, cell.category] for cell in dict.fromkeys([*cells, *watched]) if cell.category != ANY]

@@ -70,7 +70,8 @@ def step(state: LoopState, entry: Entry, recipe: Recipe) -> LoopState:
     if entry.kind in BY_HAND:
         # What the last candidate broke is gone with its learner's state; the user's word ends a row of rejections.
         chosen = data["champion"]
-        return replace(state, champion=chosen, learner=chosen, rejections=0, since_return=0, broken=())
+        anchor = data.get("anchor", state.anchor)
+        return replace(state, champion=chosen, anchor=anchor, learner=chosen, rejections=0, since_return=0, broken=())
     if entry.kind != "round":
         return state
     state = replace(

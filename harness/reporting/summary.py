@@ -50,7 +50,7 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         "seconds": seconds + sum(entry.data["seconds"] for entry in finals),
         "baseline": {"dev": base["dev"], "dev_fewshot": base["dev_fewshot"]},
         "champion": {"round": champion, "dev": champion_dev.score.as_dict()},
-        "certified_round": _certified(rounds),
+        "certified_round": ledger.anchor or None,
         "looks": _looks(rounds),
         "test": final.get("test"),
         "test_certified": final.get("test_certified"),
@@ -74,11 +74,6 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
             for entry in ledger.of_kind(*BY_HAND)
         ],
     }
-
-
-def _certified(rounds: Sequence[Mapping[str, Any]]) -> int | None:
-    """The round of the last certified model; ``None`` where no round was."""
-    return next((data["round"] for data in reversed(rounds) if data["certified"]), None)
 
 
 def _looks(rounds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluated import Evaluation
-from harness.loop.final import guard_result, test_result
-from harness.loop.hand import champions
-from harness.loop.iterate import CHAMPION, champion_target
+from harness.loop.final import CERTIFIED, guard_result, test_result
+from harness.loop.hand import anchor_behind, champions
+from harness.loop.iterate import CERTIFIED as CERTIFIED_LINK
+from harness.loop.iterate import CHAMPION, link_target
 from harness.loop.ledger import BY_HAND, Entry
-from harness.loop.run import BASELINE, GUARDS, categories
+from harness.loop.run import BASELINE, GUARDS, alike, categories
 from harness.loop.state import LoopState, step
 from harness.storage import read_json
 from harness.training.recipe import Recipe
@@ -25,6 +26,13 @@ from harness.verify.evaluations import Evaluations
 from harness.verify.files import CONFIG, LEDGER, RunFiles
 from harness.verify.findings import Findings
 from harness.verify.rounds import RoundCheck
+from harness.verify.tiers import TierCheck, check_all_looks, openings_so_far, record_at_hand
+
+_FORMER: Mapping[str, Mapping[str, None]] = {
+    "test": dict.fromkeys(("p", "model")),
+    "guard": dict.fromkeys(("p_worse", "finding")),
+}
+"""What an older version reckoned otherwise in a final result."""
 
 
 class Replay:
@@ -43,11 +51,13 @@ class Replay:
         self._fewshot = self._identity["settings"]["fewshot"]
         self.state = LoopState()
         self._past: list[Entry] = []
+        self._kept = record_at_hand(root, findings)
 
     def run(self, entries: Sequence[Entry]) -> None:
         """Check ``entries``, the ledger from its first line on."""
         handlers = {
             "open": self._open, "baseline": self._baseline, "round": self._round, "test_opened": self._test_opened,
+            "look": self._look,
             "final": self._final, "stop": self._stop, **dict.fromkeys(BY_HAND, self._by_hand),
         }  # fmt: skip
         for entry in entries:
@@ -58,9 +68,12 @@ class Replay:
             with self._findings.attempt(where, "state of the loop"):
                 self.state = step(self.state, entry, self._recipe)
             self._past.append(entry)
-            if "champion" in entry.data:
-                self._findings.equal("champions", where, "champion", self.state.champion, entry.data["champion"])
-        self._link()
+            for name, number in (("champion", self.state.champion), ("anchor", self.state.anchor)):
+                if name in entry.data:
+                    self._findings.equal(f"{name}s", where, name, number, entry.data[name])
+        self._links()
+        with self._findings.attempt(LEDGER, "looks at gate"):
+            check_all_looks(self._root, entries, self.state.done, self._kept, self._findings)
 
     def _open(self, where: str, entry: Entry) -> None:
         settings = self._identity["settings"]
@@ -86,10 +99,12 @@ class Replay:
         self._findings.equal("baselines", where, "baseline", expected, entry.data, only=expected)
 
     def _round(self, where: str, entry: Entry) -> None:
-        check = RoundCheck(
-            self._root, self._identity, self._recipe, self._files, self._evaluations, self._findings, self.state
-        )
-        check.run(where, entry.data)
+        common = (self._files, self._evaluations, self._findings, self.state)
+        tier = TierCheck(self._root, *common, self._past, self._kept)
+        RoundCheck(self._root, self._identity, self._recipe, *common, tier).run(where, entry.data)
+
+    def _look(self, where: str, entry: Entry) -> None:
+        self._findings.equal("looks", where, "round", self.state.done + 1, entry.data["round"])
 
     def _test_opened(self, where: str, entry: Entry) -> None:
         self._findings.equal("test openings", where, "round", self.state.done, entry.data["round"])
@@ -101,18 +116,45 @@ class Replay:
         if champion:
             named += [(folder, "test"), *((folder, name) for name in GUARDS if self._files.has(base, name))]
         named += [(folder, f"{name}_before") for name in ("test", *GUARDS) if self._files.has(folder, f"{name}_before")]
+        if self._files.has(folder, CERTIFIED):
+            named.append((folder, CERTIFIED))
         few = self._load(base, "test_fewshot") if self._fewshot else None
         guard = self._files.has(base, "guard")
+        before, after = self._before_and_after("test")
+        certified = None
+        if self.state.anchor not in (0, champion):
+            again = self._load(folder, CERTIFIED)
+            anchor = self.state.anchor
+            certified = test_result(before, again, few, anchor, anchor) if alike(before, again) else None
         expected = {
             "round": self.state.done,
             "champion": champion,
-            "openings": self.state.opened_test,
-            "test": test_result(*self._before_and_after("test"), few, champion, self.state.anchor),
+            "openings": self._openings(before, entry.data["openings"]),
+            "test": test_result(before, after, few, champion, self.state.anchor),
+            "test_certified": certified,
             "guard": guard_result(*self._before_and_after("guard")) if guard else None,
             "seconds": sum(self._files.phase(where, name)["seconds"] for where, name in named),
         }
-        self._findings.checked["paired tests"] += 1 + guard
-        self._findings.equal("test results", where, "final result", expected, entry.data, only=expected)
+        found = entry.data
+        if "test_certified" not in found:
+            self._findings.note("not recomputed: p of final results made before there was a second tier")
+            found = {**found, **{key: {**found[key], **_FORMER[key]} for key in _FORMER if found[key]}}
+            expected |= {key: {**expected[key], **_FORMER[key]} for key in _FORMER if expected[key]}
+            del expected["test_certified"]
+        self._findings.checked["paired tests"] += 1 + guard + (certified is not None)
+        self._findings.equal("test results", where, "final result", expected, found, only=expected)
+
+    def _openings(self, test: Evaluation, found: int) -> int:
+        """How often test was opened, over all runs as far as the domain's record is at hand."""
+        own = self.state.opened_test
+        if self._kept is not None:
+            items = list(test.correctness())
+            own = openings_so_far(self._root, self.state.done, items, self._kept)
+            # Another run may have opened it while this one was interrupted between opening and result.
+            return found if own <= found <= self._kept.opened(items) else own
+        if found > own:
+            self._findings.note("not compared: openings of test by other runs, whose record is not at hand")
+        return max(own, found)
 
     def _before_and_after(self, name: str) -> tuple[Evaluation, Evaluation]:
         folder = f"final/{self.state.done:03d}"
@@ -134,18 +176,22 @@ class Replay:
             earlier = champions(self._past, self._recipe)[:-1]
             if chosen not in earlier:
                 self._findings.mismatch(where, "champion", f"an earlier one (of {earlier})", chosen)
+            elif "anchor" in entry.data:
+                anchor = anchor_behind(self._past, self._recipe, chosen)
+                self._findings.equal("choices by hand", where, "anchor", anchor, entry.data["anchor"])
             return
         rounds = {past.data["round"]: past.data for past in self._past if past.kind == "round"}
         if rounds.get(chosen, {}).get("dev") is None:
             self._findings.mismatch(where, "champion", "a round whose dev items were all asked", chosen)
 
-    def _link(self) -> None:
-        link = self._root / CHAMPION
-        if link.is_symlink():
-            expected = champion_target(self.state.champion) if self.state.champion else "no link"
-            self._findings.equal("links", CHAMPION, "target of the link", expected, os.readlink(link))
-        elif link.exists():
-            self._findings.note(f"{CHAMPION} is no link any more (a copy?); nothing reads it")
+    def _links(self) -> None:
+        for name, number in ((CHAMPION, self.state.champion), (CERTIFIED_LINK, self.state.anchor)):
+            link = self._root / name
+            if link.is_symlink():
+                expected = link_target(number) if number else "no link"
+                self._findings.equal("links", name, "target of the link", expected, os.readlink(link))
+            elif link.exists():
+                self._findings.note(f"{name} is no link any more (a copy?); nothing reads it")
 
 
 def check_config(root: Path, manifest: Mapping[str, Any], findings: Findings) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors.contract import ErrorRecord
 from harness.evaluated import ERRORS, RESPONSES, load_evaluation, save_errors
 from harness.exceptions import InputError
+from harness.loop.certify import SEALED
 from harness.loop.phases import signed
 from harness.storage import atomic_directory, read_json, sha256_file, write_json
 from harness.verify.classifiers import present_taxonomy
@@ -94,6 +95,8 @@ def _checked(run_dir: Path, out: Path) -> Path:
 def finished_evaluations(run_dir: Path) -> list[tuple[str, int]]:
     """Folder of each evaluation of a finished phase, and how many of its last results another model gave.
 
+    Those of gate items are left out: counts by category would tell what the gate hides.
+
     Raises:
         InputError: a manifest is damaged; names it.
     """
@@ -106,7 +109,8 @@ def finished_evaluations(run_dir: Path) -> list[tuple[str, int]]:
             by_learner = record["result"].get("by_learner") or 0
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: damaged manifest ({error})") from error
-        found += [(f"{folder}/{name.parent}", by_learner) for name in names if name.name == RESPONSES]
+        own = [name.parent for name in names if name.name == RESPONSES and name.parent.name not in SEALED]
+        found += [(f"{folder}/{name}", by_learner) for name in own]
     return found
 
 

@@ -14,11 +14,13 @@ from harness.curation.overlap import prompt_key
 from harness.curation.rows import TrainRow
 from harness.diagnosis import Cell, Target, broken_cells, cell_counts, cell_trials, diagnose, failing_cells
 from harness.evaluated import Evaluation
+from harness.gate.certify import Tiers
 from harness.gate.futility import Capital, next_look
 from harness.gate.paired import pair
 from harness.gate.verdict import FutilityStop
+from harness.loop.certify import PHASE, SEALED
 from harness.loop.early import asking_order
-from harness.loop.rounds import TRAIN_ROWS, decide_round, phase_identity
+from harness.loop.rounds import TRAIN_ROWS, decide_round, mined_first, phase_identity
 from harness.loop.run import BASELINE, GUARDS, PARTIAL, RULES, categories, champion_folder, phase_key
 from harness.loop.state import LoopState, replay_share, trial_data
 from harness.storage import read_json, read_jsonl, sha256_text
@@ -27,6 +29,7 @@ from harness.training.recipe import Recipe
 from harness.verify.evaluations import Evaluations
 from harness.verify.files import RunFiles
 from harness.verify.findings import Findings
+from harness.verify.tiers import TierCheck
 
 
 class RoundCheck:
@@ -35,6 +38,7 @@ class RoundCheck:
     Args:
         identity: the run's, of its manifest.
         state: the loop's before the round.
+        tier: recomputes the second tier.
     """
 
     def __init__(
@@ -46,9 +50,10 @@ class RoundCheck:
         evaluations: Evaluations,
         findings: Findings,
         state: LoopState,
+        tier: TierCheck,
     ) -> None:
         self._root, self._identity, self._recipe, self._files = root, identity, recipe, files
-        self._evaluations, self._findings, self._state = evaluations, findings, state
+        self._evaluations, self._findings, self._state, self._tier = evaluations, findings, state, tier
         self._number = state.done + 1
         self._where = f"rounds/{self._number:03d}"
         triggering = identity.get("may_trigger")
@@ -89,10 +94,18 @@ class RoundCheck:
             self._targets_and_rows(where, data, curated, rows)
             self._learner(where, data, trained)
             verdict = decide_round(
-                curated["overlaps"], trained, champion, candidate, self._root / self._where, futility
-            )
+                curated["overlaps"], trained, champion, candidate, self._root / self._where, futility,
+                self._identity["settings"].get("must_pass", ()),
+            )  # fmt: skip
+            tiers, tier = Tiers(self._state.anchor, self._state.champion), None
+            if verdict.decision == "promote" and candidate is not None:
+                verdict, tiers, tier = self._tier.run(
+                    verdict, candidate, self._may_trigger, trained.get("adapter_sha256")
+                )
+            standing = {"champion": tiers.head, "anchor": tiers.anchor, "tier": tier}
+            equal("states", where, "round", json.loads(json.dumps(standing)), data, only=standing)
             self._verdict(where, data, verdict.as_dict())
-            self._left(where, data, champion, answers, futility)
+            self._left(where, data, champion, answers, futility, tier)
 
     def _phase(self, name: str) -> dict[str, Any] | None:
         if not self._files.has(self._where, name):
@@ -122,6 +135,8 @@ class RoundCheck:
             name: self._files.phase(self._where, name)["seconds"] if phases[name] is not None else 0.0
             for name in ("mine", "train", "evaluate")
         }
+        if self._files.has(self._where, PHASE):
+            seconds["evaluate"] += self._files.phase(self._where, PHASE)["seconds"]
         expected = {
             "recipe": self._recipe.name,
             "dev": candidate.score.as_dict() if candidate else None,
@@ -169,7 +184,7 @@ class RoundCheck:
         """No row asks what an item asks whose answers lie here, unless the round was stopped for it."""
         protected: set[str] = set()
         for folder, evaluation in self._evaluations.known().items():
-            if folder.parent.name == BASELINE and folder.name in ("dev", "test", *GUARDS):
+            if folder.name in SEALED or (folder.parent.name == BASELINE and folder.name in ("dev", "test", *GUARDS)):
                 protected |= {_key(result.prompt) for result in evaluation.results}
         hits = [row.row_id for row in rows if _key(row.prompt) in protected]
         self._findings.checked["training rows"] += len(rows)
@@ -180,7 +195,7 @@ class RoundCheck:
     def _inputs(self) -> None:
         """Each phase belongs to the state before the round."""
         state = phase_identity(self._state)
-        for name in ("mine", "curate", "train", "evaluate"):
+        for name in ("mine", "curate", "train", "evaluate", PHASE):
             if self._files.has(self._where, name):
                 expected = phase_key(self._identity, name, self._number, state)
                 found = self._files.phase(self._where, name)["inputs"]
@@ -249,6 +264,7 @@ class RoundCheck:
         champion: Evaluation,
         answers: Evaluation | None,
         futility: Mapping[str, Any] | None,
+        tier: Mapping[str, Any] | None,
     ) -> None:
         """What the round teaches the next: trials of its targets, cells it broke."""
         met = champion.only(answers.correctness()) if answers else champion
@@ -259,8 +275,7 @@ class RoundCheck:
         tried = [cell for cell in targets if not futility or cell in before.values()] if answers else []
         expected = {
             "trials": [trial_data(trial) for trial in cell_trials(self._number, tried, before, after, sizes)],
-            "broken": [[cell.skill, cell.category] for cell in broken_cells(before, after)],
-            "champion": self._number if data["decision"] == "promote" else self._state.champion,
+            "broken": mined_first(broken_cells(before, after), tier),
             "futility": dict(futility) if futility else None,
         }
         self._findings.equal("states", where, "round", expected, data, only=expected)
