@@ -124,7 +124,7 @@ def test_iterate_goes_on_from_the_baseline(bench: Bench, here: Path, run: Harnes
     dev = [call for call in bench.last.asked() if call.weights == "base" and "What is 10" in call.texts[0]]
     assert dev == []  # the base's dev answers are there already
     assert "finished: all 2 rounds done" in out
-    assert "test, champion of round 1" in out
+    assert "test, provisional champion of round 1" in out
     for line in ("round   1 ", "promote", "round   2 ", "reject"):
         assert line in err
 

@@ -76,6 +76,7 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
         if guard.blocks:
             request = LookRequest(None, "guard", f"no look: {guard.reason}")
     look = None
+    place = 0
     if run.record is not None and group is not None and request.alpha is not None:
         look = _debited(run, run.record, state.done + 1, group, pending)
     if run.record is not None and group is not None and look is not None:
@@ -86,13 +87,14 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
         bit = certify(_paired(before, head), look.alpha, harmed)
         run.record.settle(look.number, bit)
         look = replace(look, certified=bit)
+        place = sum(each.number <= look.number for each in run.record.kept.of_group(look.group))
     return {
         "anchor": state.anchor,
         "dev": asdict(dev),
         "rule": request.rule,
         "reason": request.reason,
         "guard": {"reason": guard.reason, "kind": guard.kind, "blocks": guard.blocks} if guard else None,
-        "look": {"number": look.number, "group": look.group, "alpha": look.alpha} if look else None,
+        "look": {"number": look.number, "group": look.group, "place": place, "alpha": look.alpha} if look else None,
         "certified": look.certified if look else None,
         "rollback": rollback(dev, against_anchor),
         "watch": [[cell.skill, cell.category] for cell in watched],
