@@ -77,4 +77,3 @@ def _tier(view: RoundView, look: tuple[int, float, bool] | None, rollback: str |
         "rollback": rollback,
         "watch": WATCH if view.number == CHAMPION else [],
     }
-

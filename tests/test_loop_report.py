@@ -26,7 +26,6 @@ from fake_workbench import (
     open_toy,
     tree,
 )
-
 from toy import toy_domain, toy_guard
 
 from harness.exceptions import InputError

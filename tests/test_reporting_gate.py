@@ -63,7 +63,9 @@ def test_rounds_are_certified_provisional_or_rolled_back() -> None:
         5: "crashed", CHAMPION: "provisional champion",
     }  # fmt: skip
     certified = make_gated()
-    certified = replace(certified, summary={**certified.summary, "champion": {**certified.summary["champion"], "round": 2}})
+    certified = replace(
+        certified, summary={**certified.summary, "champion": {**certified.summary["champion"], "round": 2}}
+    )
     assert build_view(certified).standings[2] == "certified champion"
 
 
@@ -84,7 +86,9 @@ def test_p_is_that_of_the_test_that_fits(tmp_path: Path) -> None:
     assert f"| sign-flip p {probability(fits.p)} |" in markdown.replace("&lt;", "<")
     assert f"sign-flip p {probability(fits.p)} that it is better" in html
     assert f"Promotion goes by mid-p: {probability(fits.midp)}." in html
-    assert f"One-sided sign-flip p that it is better, over all items: {probability(fits_all(data))}" in unescaped(markdown)
+    assert f"One-sided sign-flip p that it is better, over all items: {probability(fits_all(data))}" in unescaped(
+        markdown
+    )
 
 
 def fits_all(data: ReportData) -> float:
@@ -127,7 +131,7 @@ def test_a_champion_after_the_certified_one_is_provisional() -> None:
 def test_looks_that_failed_are_no_certificate() -> None:
     data = make_gated()
     data = replace(data, summary={**data.summary, "certified_round": None})
-    assert said(data, "Not certified").startswith("Not certified: 3 looks at the sealed gate items gave")
+    assert said(data, "Not certified").startswith("Not certified: 3 looks at the sealed gate items gave no certificate")
     assert said(data, f"The champion, round {CHAMPION}").endswith("is provisional: promoted on dev, not certified.")
 
 
@@ -149,8 +153,14 @@ def test_a_round_that_found_no_look_left_says_how_to_add_items() -> None:
     reason = "no look: all 8 at these gate items are spent, so later champions stay provisional"
     tier = {**(last.tier or {}), "look": None, "rule": "spent", "reason": reason}
     data = replace(data, rounds=[*data.rounds[:-1], replace(last, tier=tier)])
-    assert said(data, "Round 6, no look") == f"Round 6, {reason}; 'harness data extend FILE' adds items, and with them looks."
+    assert (
+        said(data, "Round 6, no look")
+        == f"Round 6, {reason}; 'harness data extend FILE' adds items, and with them looks."
+    )
     assert look_words(tier, None) == "no look: none is left"
+    meanwhile = {**tier, "rule": "look", "reason": "look 8 of 8 at alpha 0.00625"}
+    data = replace(data, rounds=[*data.rounds[:-1], replace(last, tier=meanwhile)])
+    assert said(data, "Round 6, no look").startswith("Round 6, no look: another run has spent the last one; 'harness ")
 
 
 def test_why_the_last_round_was_not_looked_at_is_said() -> None:
@@ -183,8 +193,9 @@ def test_what_cannot_be_seen_is_called_underpowered(tmp_path: Path) -> None:
 def test_the_guard_is_judged_by_harm_below_2000_items_and_by_non_inferiority_above() -> None:
     data = make_report_data(rounds=3)
     small = paired_guard(data)
-    assert f"harm test, with fewer than 2,000 items, {small.paired.test} of harm {probability(small.paired.p_worse)}" in (
-        said(data, "Forgetting")
+    assert (
+        f"harm test, with fewer than 2,000 items, {small.paired.test} of harm {probability(small.paired.p_worse)}"
+        in (said(data, "Forgetting"))
     )
     assert small.paired.mde is not None
     assert f"a loss below {points(small.paired.mde, signed=False)} points would" in said(data, "Forgetting")
@@ -213,9 +224,10 @@ def test_the_headline_names_certified_and_provisional_champions() -> None:
     data = make_gated()
     assert f"the provisional champion of round {CHAMPION} answers" in headline(data).sentence
     tested = {**data.summary["test"], "model": "certified"}
-    assert "the certified champion of round 6 answers" in headline(
-        replace(data, summary={**data.summary, "test": tested})
-    ).sentence
+    assert (
+        "the certified champion of round 6 answers"
+        in headline(replace(data, summary={**data.summary, "test": tested})).sentence
+    )
     assert "the provisional champion, round 6," in headline(make_gated(finished=False)).sentence
 
 

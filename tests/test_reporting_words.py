@@ -26,7 +26,8 @@ def test_better_needs_the_whole_interval_above_zero() -> None:
     verdict = headline(data)
     assert (verdict.tone, verdict.word) == ("better", "Better")
     assert verdict.sentence.startswith(
-        f"on 600 held-out test items the provisional champion of round {test['round']} answers {percent(test['after']['value'])} "
+        f"on 600 held-out test items the provisional champion of round {test['round']} answers "
+        f"{percent(test['after']['value'])} "
         f"right, {points(test['delta'], signed=False)} points more than before (95% interval {interval(test['ci95'])})"
     )
     straddling = changed(data, test={**test, "delta": 0.01, "ci95": [-0.001, 0.021]})

@@ -9,7 +9,7 @@ from typing import Any
 from harness.evaluated import Evaluation
 from harness.gate.verdict import Paired, Verdict
 from harness.reporting.metrics import MetricRow
-from harness.reporting.standing import outcome
+from harness.reporting.standing import gate_words, outcome
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class RoundView:
     def outcome(self) -> str:
         """The decision; ``certified`` for a promotion that was, ``futility`` for a rejection before all was asked."""
         return outcome(self.entry, self.futility)
+
+    @property
+    def gate(self) -> str:
+        """The look at the sealed items, or why there was none; empty where the candidate was not promoted."""
+        return gate_words(self.tier, self.entry.get("certified")) if self.tier else ""
 
     @property
     def paired(self) -> Paired | None:

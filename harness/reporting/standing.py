@@ -61,6 +61,13 @@ def look_words(tier: Mapping[str, Any] | None, certified: bool | None) -> str:
     return f"{look_level(look)}: {'certified' if certified else 'not certified'}"
 
 
+def gate_words(tier: Mapping[str, Any], certified: bool | None) -> str:
+    """As `look_words`, with the arithmetic of why there was no look."""
+    if tier["look"] is not None:
+        return look_words(tier, certified)
+    return "no look: another run has spent the last one" if tier["rule"] == "look" else str(tier["reason"])
+
+
 def look_level(look: Mapping[str, Any]) -> str:
     """``look 2 of 8 at alpha 0.00625``."""
     return f"look {place(look)} of {LOOKS} at alpha {look['alpha']:.5g}"

@@ -11,7 +11,7 @@ from harness.gate.guards import MARGIN, NON_INFERIOR_FROM, guard_finding
 from harness.gate.power import minimum_detectable_effect
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.formatting import integer, interval, percent, plural, points, probability
-from harness.reporting.standing import look_level, place, worn, worn_sentence
+from harness.reporting.standing import gate_words, look_level, place, worn, worn_sentence
 from harness.reporting.words import compare, detectable
 
 PLANNED_DISCORDANT = 0.15
@@ -51,10 +51,9 @@ def certificates(data: ReportData) -> list[str]:
     certified, champion = summary.get("certified_round"), summary["champion"]["round"]
     looks = summary.get("looks", ())
     if certified is None:
-        none = f"{plural(len(looks), 'look')} at the sealed gate items" if looks else "no look at sealed gate items"
-        sentences = [f"Not certified: {none} gave a certificate, so nothing here carries an error budget."]
-        if not looks:
-            sentences = ["Not certified: the sealed gate items were not looked at, so nothing carries an error budget."]
+        gave = f"{plural(len(looks), 'look')} at the sealed gate items gave no certificate"
+        none = gave if looks else "the sealed gate items were not looked at"
+        sentences = [f"Not certified: {none}, so nothing here carries an error budget over the rounds."]
         if champion:
             sentences.append(f"The champion, round {champion}, is provisional: promoted on dev, not certified.")
     else:
@@ -90,7 +89,7 @@ def _looks(data: ReportData) -> str:
     more = "'harness data extend FILE' adds items, and with them looks"
     last, tier = asked[-1], asked[-1].tier or {}
     if tier["look"] is None and tier["rule"] in ("spent", "look"):
-        return f"Round {last.number}, {tier['reason']}; {more}."
+        return f"Round {last.number}, {gate_words(tier, None)}; {more}."
     looked = [view.tier["look"] for view in asked if view.tier and view.tier["look"]]
     if looked:
         left = LOOKS - place(looked[-1])
@@ -99,7 +98,7 @@ def _looks(data: ReportData) -> str:
     else:
         said = ""
     if tier["look"] is None:
-        said = f"{said} Round {last.number}, {tier['reason']}.".strip()
+        said = f"{said} Round {last.number}, {gate_words(tier, None)}.".strip()
     return said
 
 

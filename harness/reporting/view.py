@@ -31,6 +31,7 @@ from harness.reporting.words import Headline, compare, detectable, headline, sta
 WIDE, NARROW = 760, 320
 """Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
 
+
 @dataclass(frozen=True)
 class ScoreLine:
     """One model's ``Score`` on each set; ``None`` where it was not measured."""
@@ -277,9 +278,7 @@ def _comparisons(data: ReportData) -> list[Comparison]:
         found.append(_comparison(title, data.test_before_fewshot, data.test_after, "Few-shot"))
     if summary["champion"]["round"]:
         found.append(_comparison("Dev: used for choosing, so optimistic", data.baseline_dev, data.champion_dev))
-        found.append(
-            _comparison("Guard: general questions, to see forgetting", data.guard_before, data.guard_after)
-        )
+        found.append(_comparison("Guard: general questions, to see forgetting", data.guard_before, data.guard_after))
     return [comparison for comparison in found if comparison is not None]
 
 
