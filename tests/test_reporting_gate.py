@@ -17,7 +17,6 @@ from harness.cli.tables import print_result
 from harness.errors.contract import ErrorLabel, ErrorRecord
 from harness.gate.guards import guard_finding
 from harness.gate.migration import RIGHT
-from harness.gate.verdict import Verdict
 from harness.reporting.categories import migration_tables
 from harness.reporting.data import ReportData
 from harness.reporting.formatting import percent, points, probability
@@ -395,8 +394,3 @@ def test_the_result_in_the_terminal(openings: int, worn: bool, capsys: pytest.Ca
     assert ("test, worn (opening 5), provisional champion of round 6" in out) == worn
     assert "Round 2 is certified (look 2 of 8 at alpha 0.00625)" in out
     assert "WATCH: routing (any error)" in out
-
-
-def test_the_verdict_of_a_round_can_be_read_back() -> None:
-    for view in make_gated().rounds:
-        assert view.paired == Verdict.from_dict(view.verdict).dev
