@@ -118,8 +118,8 @@ def test_the_loaders_hook_and_process_docs_are_applied(domain: Domain, tmp_path:
 def test_lines_of_helpdesk_are_completed_by_its_own_hook(tmp_path: Path) -> None:
     helpdesk = load_domain("helpdesk", [data_folder("tasks")])
     line = {
-        "skill": "routing", "tag": "extraction", "cluster": "new-1", "input": "Message: My coupon is refused.",
-        "target": "voucher", "accepted": [], "expects": {"format": "label"},
+        "id": "new-1", "skill": "routing", "tag": "extraction", "cluster": "new-1",
+        "input": "Message: My coupon is refused.", "target": "voucher", "accepted": [], "expects": {"format": "label"},
     }  # fmt: skip
     (added,) = read_extension(helpdesk, write(tmp_path / "new.jsonl", [line]))
     assert added.item.task == "helpdesk_routing"

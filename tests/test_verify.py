@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_workbench import BETTER, FakeWorkbench, open_toy, tree
+from fake_workbench import BETTER, LEAP, SAME, TOY_RECIPE, WORSE, Effect, FakeWorkbench, open_toy, tree
 from verified_runs import (
     SETTINGS,
     change,
@@ -25,6 +26,7 @@ from verified_runs import (
     make_short_run,
 )
 
+import harness.verify.labels
 import harness.verify.rounds
 from harness.cli.main import main
 from harness.errors.builtin.too_long import TooLong
@@ -75,6 +77,48 @@ def test_a_run_with_every_kind_of_outcome_matches(long_run: Path) -> None:
     assert findings.checked["choices by hand"] == 1
     assert findings.checked["summaries"] == 1
     assert findings.notes == []
+
+
+RECIPES = {
+    "uniform": replace(TOY_RECIPE, data=replace(TOY_RECIPE.data, select="uniform")),
+    "start champion": replace(TOY_RECIPE, start="champion"),
+    "start base": replace(TOY_RECIPE, start="base"),
+    "patience 1": replace(TOY_RECIPE, patience=1),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_runs_of_other_recipes_match(tmp_path: Path, name: str) -> None:
+    workbench = FakeWorkbench([BETTER, WORSE, SAME, LEAP])
+    iterate(open_toy(tmp_path / "run", workbench, recipe=RECIPES[name]), 4, None, lambda: None)
+    findings = verify_run(tmp_path / "run")
+    assert lines(findings) == []
+    assert findings.checked["verdicts"] == 12
+
+
+def test_a_run_in_which_the_learner_was_asked_what_it_broke_matches(tmp_path: Path) -> None:
+    workbench = FakeWorkbench([Effect(gain=0.6), Effect(loss={"add": -0.8}), SAME])
+    iterate(open_toy(tmp_path / "run", workbench), 3, None, lambda: None)
+    assert read_json(tmp_path / "run" / "rounds" / "003" / "mine.done.json")["result"]["by_learner"] > 0
+    assert lines(verify_run(tmp_path / "run")) == []
+
+
+def test_a_run_whose_environment_changed_midway_matches(tmp_path: Path) -> None:
+    workbench = FakeWorkbench([BETTER, SAME, BETTER])
+    iterate(open_toy(tmp_path / "run", workbench, settings=SETTINGS), 2, None, lambda: None)
+    workbench.batch_size = 8
+    iterate(open_toy(tmp_path / "run", workbench, settings=SETTINGS), 3, None, lambda: None)
+    assert list((tmp_path / "run").glob("rounds/003/dev_champion_*"))
+    assert list((tmp_path / "run").glob("final/003/*_before"))
+    findings = verify_run(tmp_path / "run")
+    assert lines(findings) == []
+    assert findings.checked["test results"] == 2
+
+
+def test_a_run_without_guard_and_examples_matches(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, guard="", fewshot=0)
+    iterate(open_toy(tmp_path / "run", FakeWorkbench([BETTER]), settings=settings), 1, None, lambda: None)
+    assert lines(verify_run(tmp_path / "run")) == []
 
 
 def test_it_neither_needs_nor_loads_a_model_nor_what_asks_one(short_run: Path) -> None:
@@ -318,6 +362,24 @@ def test_a_link_to_another_round_is_named(run: Path) -> None:
     (run / "champion").unlink()
     (run / "champion").symlink_to("rounds/002")
     assert lines(verify_run(run)) == ["champion: target of the link: expected rounds/001, found rounds/002"]
+
+
+@pytest.mark.parametrize("cores_for_two", [1, 1000])
+def test_processes_beside_find_the_same_in_the_same_order(
+    short_run: Path, run: Path, monkeypatch: pytest.MonkeyPatch, cores_for_two: int
+) -> None:
+    monkeypatch.setattr(harness.verify.labels, "CORES_FOR_TWO", cores_for_two)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for name in ("baseline/dev", "rounds/001/mine", "final/002/test"):
+        change_rows(run / name / "errors.parquet", lambda frame: frame.__setitem__("labels", "[]"))
+    make_good(run)
+    expected = verify_run(run)
+    assert len(expected.mismatches) > 3
+    monkeypatch.setattr(harness.verify.labels, "BESIDE", 0)
+    found = verify_run(run)
+    assert lines(found) == lines(expected)
+    assert found.checked == expected.checked
+    assert lines(verify_run(short_run)) == []
 
 
 # --- what is no failure

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from harness.errors.wordlists import COMMON, MONTHS, NUMBERS, SCALES, SOURCE_NUMBERS, TITLES, WEEKDAYS
@@ -100,8 +100,13 @@ def spelled_number(text: str) -> str:
     return str(total + current)
 
 
-def facts(text: str) -> Iterator[Fact]:
+@lru_cache(maxsize=2048)  # the same questions, contexts and gold answers come back round after round
+def facts(text: str) -> tuple[Fact, ...]:
     """The facts of ``text`` from left to right. Names only where capitals tell them from other words."""
+    return tuple(_facts(text))
+
+
+def _facts(text: str) -> Iterator[Fact]:
     tokens = list(_TOKEN.finditer(text))
     names = _capitals_tell_names(text)
     lower = {word for word in _WORD.findall(text) if word.islower()} if names else set()

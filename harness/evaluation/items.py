@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from harness.storage import canonical_json, sha256_text
@@ -134,7 +135,7 @@ class ItemResult:
     prompt_tokens: int = 0
     new_tokens: int = 0
 
-    @property
+    @cached_property
     def expectation(self) -> Expectation:
         """What the document declares about a right answer."""
         return Expectation.from_doc(self.doc)

@@ -227,7 +227,8 @@ def subset(items: Sequence[Item], limit: int | None, salt: str = SALT) -> list[I
     if limit is None or limit >= len(items):
         return list(items)
     queues: dict[str, list[list[Item]]] = {}
-    units = sorted(_units(items), key=lambda unit: min(sha256_text(f"{salt}\0subset\0{i.item_id}") for i in unit))
+    # By one member alone: the least of several hashes would favour large units.
+    units = sorted(_units(items), key=lambda unit: sha256_text(f"{salt}\0subset\0{min(i.item_id for i in unit)}"))
     for unit in units:
         queues.setdefault(min(item.skill for item in unit), []).append(unit)
     taken = dict.fromkeys(sorted(queues), 0)

@@ -48,20 +48,36 @@ class RunClassifiers:
         return records
 
 
+class _Numbers:
+    """Equal numbers for results that every classifier judges alike: the same response to the same item."""
+
+    def __init__(self) -> None:
+        self._by_content: dict[tuple[Any, ...], int] = {}
+        self._last: tuple[ItemResult | None, int] = (None, -1)
+
+    def __call__(self, item: ItemResult) -> int:
+        last, number = self._last
+        if item is not last:  # classifiers are asked of one item after the other
+            key = (item.item_id, item.response, item.finish_reason, item.correct, item.prompt, *item.metrics.items())
+            number = self._by_content.setdefault(key, len(self._by_content))
+            self._last = (item, number)
+        return number
+
+
 class _Remembering:
     """A classifier that judges the same response to the same item once."""
 
-    def __init__(self, inner: Classifier) -> None:
+    def __init__(self, inner: Classifier, number: _Numbers) -> None:
         self.name, self.version, self.categories = inner.name, inner.version, inner.categories
-        self._inner = inner
-        self._known: dict[tuple[Any, ...], list[ErrorLabel]] = {}
+        self._inner, self._number = inner, number
+        self._known: dict[int, list[ErrorLabel]] = {}
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """As the classifier itself; what it raises is not remembered."""
-        key = (item.item_id, item.response, item.finish_reason, item.correct, item.prompt, *item.metrics.items())
-        found = self._known.get(key)
+        number = self._number(item)
+        found = self._known.get(number)
         if found is None:
-            found = self._known[key] = self._inner.classify(item)
+            found = self._known[number] = self._inner.classify(item)
         return found
 
 
@@ -103,7 +119,8 @@ def run_classifiers(run_dir: Path, manifest: Mapping[str, Any]) -> RunClassifier
             differences.append(f"classifier {name} is version {here[name].version} here, {version} in the run")
             others |= set(here[name].categories)
     categories = frozenset(category for each in same for category in each.categories) - others
-    remembering = tuple(each if isinstance(each, GroupClassifier) else _Remembering(each) for each in same)
+    number = _Numbers()
+    remembering = tuple(each if isinstance(each, GroupClassifier) else _Remembering(each, number) for each in same)
     return RunClassifiers(remembering, precedence, not differences, categories, tuple(differences))
 
 

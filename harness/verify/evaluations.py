@@ -1,22 +1,17 @@
-"""One saved evaluation recomputed: its scores from the items' scores, its labels and counts from the responses."""
+"""Saved evaluations: each read once, its scores and counts recomputed from what its items have."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors.contract import ErrorRecord
-from harness.errors.taxonomy import DOUBTFUL
 from harness.evaluated import SCORES, Evaluation, load_evaluation, scores
 from harness.evaluation.items import ItemResult, item_id
 from harness.loop.run import categories
 from harness.storage import read_json
-from harness.verify.classifiers import RunClassifiers
 from harness.verify.findings import Findings, common
-
-_ESCAPED = re.compile(r"\\ud[89a-f][0-9a-f]{2}")  # a lone surrogate as it is saved: the response itself is lost
 
 
 class Evaluations:
@@ -27,8 +22,8 @@ class Evaluations:
         current: whether the files have all that this version writes; of older ones what they have is compared.
     """
 
-    def __init__(self, root: Path, classifiers: RunClassifiers, findings: Findings, current: bool = True) -> None:
-        self._root, self._classifiers, self._findings, self._current = root, classifiers, findings, current
+    def __init__(self, root: Path, findings: Findings, current: bool = True) -> None:
+        self._root, self._findings, self._current = root, findings, current
         self._read: dict[Path, Evaluation] = {}
 
     def load(self, folder: Path) -> Evaluation:
@@ -45,12 +40,8 @@ class Evaluations:
         """What was read so far, by folder."""
         return self._read
 
-    def check(self, folder: Path, result: Mapping[str, Any], by_learner: int = 0) -> None:
-        """Recompute the evaluation in ``folder`` of a phase that came to ``result``.
-
-        Args:
-            by_learner: results at the end that another model gave than those before.
-        """
+    def check(self, folder: Path, result: Mapping[str, Any]) -> None:
+        """Recompute the scores in ``folder``, of a phase that came to ``result``; labels are another's (`labels`)."""
         where = folder.relative_to(self._root).as_posix()
         with self._findings.attempt(where, "evaluation"):
             evaluation = self.load(folder)
@@ -64,7 +55,6 @@ class Evaluations:
                 found = {key: result[key] for key in ("score", "categories") if key in result}
                 expected = {"score": evaluation.score.as_dict(), "categories": categories(evaluation)}
                 self._findings.equal("scores", where, "result of the phase", expected, found, only=found)
-            self._check_labels(where, evaluation, by_learner)
 
     def _check_scores(self, where: str, evaluation: Evaluation) -> None:
         """Each item's id, and its score as far as that can be told without the task's own code."""
@@ -88,29 +78,6 @@ class Evaluations:
                     f"{where}/responses.parquet", f"scores of task {task}", "one of its metrics", "another number"
                 )
 
-    def _check_labels(self, where: str, evaluation: Evaluation, by_learner: int) -> None:
-        findings, place = self._findings, f"{where}/errors.parquet"
-        ids = [result.item_id for result in evaluation.results]
-        if not findings.equal("records", place, "items", ids, [record.item_id for record in evaluation.errors]):
-            return
-        for result, record in zip(evaluation.results, evaluation.errors, strict=True):
-            expected = _primary(result, record)
-            if record.primary != expected:
-                findings.mismatch(place, f"primary category of item {record.item_id}", expected, record.primary)
-        if not self._classifiers.classifiers:
-            return
-        n = len(ids)
-        again = self._classifiers.classify(evaluation.results, [n - by_learner, by_learner] if by_learner else ())
-        for result, saved, record in zip(evaluation.results, evaluation.errors, again, strict=True):
-            if _ESCAPED.search(result.response) or _ESCAPED.search(result.prompt):
-                findings.note("not recomputed: labels of responses with a lone surrogate, which is saved as its escape")
-                continue
-            findings.checked["records of errors"] += 1
-            keep = None if self._classifiers.whole else self._classifiers.categories
-            one, other = plain(record, keep), plain(saved, keep)
-            if one != other:
-                findings.equal("labels that differ", place, f"labels of item {record.item_id}", one, other)
-
 
 def chosen(result: ItemResult) -> bool:
     """Whether ``result`` is of multiple choice by ``acc``: the response is then the ending that was found likeliest."""
@@ -126,33 +93,3 @@ def main_metrics(results: Sequence[ItemResult]) -> list[str]:
         for name in names
         if all(name in r.metrics and min(1.0, max(0.0, r.metrics[name])) == r.correct for r in results)
     )
-
-
-def plain(record: ErrorRecord, categories: Collection[str] | None = None) -> dict[str, Any]:
-    """A record as plain data, as `harness.evaluated` saves it.
-
-    Args:
-        categories: those that are kept; ``None`` for all, and the primary one.
-    """
-    kept = [label for label in record.labels if categories is None or label.category in categories]
-    unable = [
-        [name, _text(reason)]
-        for name, reason in zip(record.not_assessed, record.reasons, strict=False)
-        if categories is None or name in categories
-    ]
-    labels = [
-        [label.category, label.confidence, list(label.span) if label.span else label.span, _text(label.reason)]
-        for label in kept
-    ]
-    whole = {"labels": labels, "not_assessed": unable}
-    return {**whole, "primary": record.primary} if categories is None else whole
-
-
-def _text(value: str) -> str:
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _primary(result: ItemResult, record: ErrorRecord) -> str | None:
-    if result.correct >= 1.0:
-        return None
-    return next((label.category for label in record.labels if label.confidence >= DOUBTFUL), "wrong_answer")

@@ -53,6 +53,13 @@ class Findings:
         """Note something that does not match."""
         self.mismatches.append(Mismatch(where, what, short(expected), short(found)))
 
+    def extend(self, other: Findings) -> None:
+        """Take over what was found elsewhere, behind what is here."""
+        self.mismatches += other.mismatches
+        self.checked += other.checked
+        for text in other.notes:
+            self.note(text)
+
     def note(self, text: str) -> None:
         """Note something that is no failure, once."""
         if text not in self.notes:

@@ -16,6 +16,7 @@ from harness.verify.classifiers import run_classifiers
 from harness.verify.evaluations import Evaluations
 from harness.verify.files import LEDGER, MANIFEST, RunFiles, check_files, read_ledger
 from harness.verify.findings import Findings, common
+from harness.verify.labels import Job, LabelCheck
 from harness.verify.replay import Replay, check_config, check_perplexity, check_prompts
 
 SUMMARY = "summary.json"
@@ -37,29 +38,36 @@ def verify_run(root: Path) -> Findings:
     with findings.attempt(MANIFEST, "manifest"):
         manifest = read_json(root / MANIFEST)
         check_config(root, manifest, findings)
-        evaluations = _evaluations(root, manifest, files, findings)
-        Replay(root, manifest, files, evaluations, findings).run(entries)
-        check_perplexity(root, files, evaluations, findings)
-        check_prompts(root, files, evaluations, findings)
-        _check_summary(root, entries, files, evaluations, findings)
+        for difference in run_classifiers(root, manifest).differences:
+            findings.note(f"not recomputed: {difference}")
+        evaluations, later = Evaluations(root, findings, files.sealed), Findings()
+        found = _saved(files)
+        jobs = [Job(folder, size, result.get("by_learner") or 0) for folder, size, result, _ in found]
+        with LabelCheck(root, manifest, jobs, evaluations.load) as labels:
+            for folder, _, result, own in found:
+                evaluations.check(root / folder, result if own else {})
+            Replay(root, manifest, files, evaluations, later).run(entries)
+            check_perplexity(root, files, evaluations, later)
+            check_prompts(root, files, evaluations, later)
+            _check_summary(root, entries, files, evaluations, later)
+            for own_findings in (*labels.result(), later):  # decisions rest on labels, so these come first
+                findings.extend(own_findings)
     return findings
 
 
-def _evaluations(root: Path, manifest: Mapping[str, Any], files: RunFiles, findings: Findings) -> Evaluations:
-    """Every evaluation of a finished phase, checked."""
-    classifiers = run_classifiers(root, manifest)
-    for difference in classifiers.differences:
-        findings.note(f"not recomputed: {difference}")
-    evaluations = Evaluations(root, classifiers, findings, files.sealed)
+def _saved(files: RunFiles) -> list[tuple[str, int, Mapping[str, Any], bool]]:
+    """Evaluations of finished phases: folder, responses, the phase's result, whether that speaks of this evaluation."""
+    found = []
     for name in sorted(files.phases, key=lambda name: (_ORDER.index(name.partition("/")[0]), name)):
         record, folder = files.phases[name], PurePosixPath(name).parent
         result = record["result"]
+        size = (result.get("score") or {}).get("n") or result.get("mined") or 0
         for relative in sorted(record["files"]):
             path = PurePosixPath(relative)
             if path.name == RESPONSES:
                 own = path.parent.name in (record["phase"], "dev")  # the champion's again has no result of its own
-                evaluations.check(root / folder / path.parent, result if own else {}, result.get("by_learner") or 0)
-    return evaluations
+                found.append(((folder / path.parent).as_posix(), int(size), result, own))
+    return found
 
 
 def _check_summary(

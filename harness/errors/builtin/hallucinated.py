@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from harness.errors.contract import ErrorLabel, not_assessed
 from harness.errors.facts import Fact, Source, facts
@@ -30,8 +31,8 @@ class Hallucinated:
         if not stated:
             return []
         expected = item.expectation
-        given = Source([expected.context or "", item.prompt, expected.refusal_sentence or ""])
-        reference = Source([item.target])
+        given = _source(expected.context or "", item.prompt, expected.refusal_sentence or "")
+        reference = _source(item.target)
         target = list(stated_facts(item.target))
         made = {fact.kind for fact in target if not given.supports(fact)}  # such as a sum that is worked out
         if expected.format == "label":
@@ -51,6 +52,11 @@ class Hallucinated:
             reason = f"{fact.kind} {text} stands in neither context, prompt nor reference"
             labels.append(ErrorLabel("hallucinated", SLIP if slip else fact.confidence, (fact.start, fact.end), reason))
         return labels
+
+
+@lru_cache(maxsize=2048)
+def _source(*texts: str) -> Source:
+    return Source(texts)
 
 
 def _taken_from(given: Source, reference: Source, target: list[Fact]) -> bool:
