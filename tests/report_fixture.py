@@ -329,6 +329,7 @@ def make_report_data(
             guard_before=old,
             guard_after=make_evaluation("guard", 0.465, 300, best, ("general",), hostile) if best else old,
         )
+    data = replace(data, final_round=best if finished else None)
     return replace(data, summary=_summary(data, best, rounds, finished, hostile))
 
 
@@ -348,6 +349,9 @@ def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: 
         },
         "champion": {"round": best, "dev": _score(data.champion_dev)},
         "certified_round": None,
+        "looks": [],
+        "test_certified": None,
+        "test_openings": 1 if finished else None,
         "test": _test_summary(data, best),
         "guard": _guard_summary(data),
         "categories": _category_summary(data),
@@ -370,7 +374,7 @@ def _test_summary(data: ReportData, best: int) -> dict[str, Any] | None:
         "after": _score(data.test_after),
         "delta": compared.delta,
         "ci95": list(compared.ci95),
-        "p": compared.midp,
+        "p": compared.p,
     }
 
 
@@ -383,7 +387,7 @@ def _guard_summary(data: ReportData) -> dict[str, Any] | None:
         "after": _score(data.guard_after),
         "delta": compared.delta,
         "ci95": list(compared.ci95),
-        "mde": 0.052,
+        "mde": compared.mde,
     }
 
 

@@ -118,13 +118,14 @@ def test_baseline_scores_both_arms_and_the_guard_and_shows_them(bench: Bench, he
 
 def test_iterate_goes_on_from_the_baseline(bench: Bench, here: Path, run: Harness) -> None:
     run("baseline")
+    assert bench.last is not None
+    asked = {text for call in bench.last.asked() for text in call.texts}
     code, out, err = run("iterate", "--rounds", "2")
     assert code == 0
-    assert bench.last is not None
-    dev = [call for call in bench.last.asked() if call.weights == "base" and "What is 10" in call.texts[0]]
-    assert dev == []  # the base's dev answers are there already
+    again = [call for call in bench.last.asked() if call.weights == "base" and asked & set(call.texts)]
+    assert again == []  # the base's dev answers are there already
     assert "finished: all 2 rounds done" in out
-    assert "test, champion of round 1" in out
+    assert "test, provisional champion of round 1" in out
     for line in ("round   1 ", "promote", "round   2 ", "reject"):
         assert line in err
 

@@ -65,7 +65,7 @@ HARMLESS, HARMFUL = guard_finding(changed(10, 12, 500)), guard_finding(changed(2
             None,
             "spent",
             "no look: all 8 at these gate items are spent, so later champions stay provisional; "
-            "new validation items bring new ones",
+            "'harness data extend FILE' adds validation items, and with them looks",
         ),
         (LookEvidence(changed(20, 8), (), [HARMLESS, HARMFUL]), None, "guard", "no look: -5.6 points on 500 general"),
     ],

@@ -123,7 +123,7 @@ def test_a_real_gain_is_certified_and_the_anchor_moves(tmp_path: Path) -> None:
     assert read_json(run.round_dir(1) / "verdict.json")["certified"] is True
     assert (run.state.champion, run.state.anchor) == (1, 1)
     assert data["tier"]["rule"] == "look"
-    assert data["tier"]["look"] == {"number": 1, "group": 1, "alpha": ALPHA}
+    assert data["tier"]["look"] == {"number": 1, "group": 1, "place": 1, "alpha": ALPHA}
     assert data["tier"]["reason"].startswith("look 1 of 8 at alpha 0.00625; dev against the last certified model: ")
     assert gate_calls(run, workbench) == [("001/adapter", 40), ("base", 40)]
     (look,) = toy_record(tmp_path / "state").kept.looks
@@ -248,7 +248,7 @@ def test_when_the_looks_are_spent_the_run_goes_on_provisionally_and_says_so_once
     assert gate_calls(run, workbench) == []
     assert told.notices == [first["tier"]["reason"]]
     assert "all 8 at these gate items are spent" in first["tier"]["reason"]
-    assert "new validation items bring new ones" in first["tier"]["reason"]
+    assert "'harness data extend FILE'" in first["tier"]["reason"]
     assert run.ledger.of_kind("look") == []
     assert len(run.record.kept.looks) == LOOKS
 

@@ -18,6 +18,7 @@ from fake_workbench import (
     SAME,
     TOY_RECIPE,
     TOY_SETTINGS,
+    TOY_TIME,
     WORSE,
     Clock,
     Effect,
@@ -25,12 +26,17 @@ from fake_workbench import (
     open_toy,
     tree,
 )
+from toy import toy_domain, toy_guard
 
 from harness.exceptions import InputError
 from harness.loop.iterate import interrupted, iterate
+from harness.loop.ledger import Ledger
+from harness.loop.prepare import Prepared, prepare
 from harness.loop.run import baseline
 from harness.reporting.load import load_report_data, write_reports
+from harness.state.domain import DomainState, state_folder
 from harness.storage import read_json, sha256_file
+from harness.verify.verify import verify_run
 
 STATUSES = ("running", "finished", "converged", "stopped", "failed")
 DECISIONS = ("promote", "reject", "rollback", "invalid", "crash")
@@ -55,8 +61,9 @@ SUMMARY = {
     "schema": int, "run": str, "status": str, "model": str, "domain": str, "rounds_asked": int, "rounds_done": int,
     "seconds": float, "baseline": {"dev": SCORE, "dev_fewshot": (SCORE, None)},
     "champion": {"round": int, "dev": SCORE}, "certified_round": (int, None),
-    "looks": [..., {"round": int, "number": int, "alpha": float, "certified": bool}],
-    "test": (TEST, None), "test_certified": (TEST, None), "test_openings": (int, None),
+    "test": (TEST, None),
+    "looks": [..., {"round": int, "number": int, "place": int, "alpha": float, "certified": (bool, None)}],
+    "test_certified": (TEST, None), "test_openings": (int, None),
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),
@@ -182,7 +189,7 @@ def test_a_run_without_a_champion_renders_and_compares_the_base_with_itself(
     assert last["champion"]["round"] == 0
     assert last["champion"]["dev"] == last["baseline"]["dev"]
     assert last["test"]["before"] == last["test"]["after"]
-    assert (last["test"]["delta"], last["test"]["p"]) == (0, 0.5)
+    assert (last["test"]["delta"], last["test"]["p"]) == (0, 1.0)
 
 
 def test_a_run_without_guard_and_few_shot_has_null_in_their_place(tmp_path: Path) -> None:
@@ -276,3 +283,74 @@ def test_the_manifest_tells_what_the_run_was_made_of(tmp_path: Path) -> None:
     assert sorted(manifest["identity"]) == keys
     assert manifest["identity"]["data"]["items"]["dev"] == 40
     assert len(manifest["identity_sha256"]) == len(sha256_file(tmp_path / "run" / "manifest.json"))
+
+
+def gated_toy(times: int = 0) -> tuple[Prepared, DomainState]:
+    """The toy's items, and its record, in which ``times`` other runs have opened test."""
+    record = DomainState.open(state_folder(), "toy", lambda: TOY_TIME)
+    prepared = prepare(toy_domain(), toy_guard(), FakeWorkbench(), None, TOY_SETTINGS.fewshot, None, state=record)
+    for number in range(times):
+        record.open_test([item.item_id for item in prepared.test], f"earlier run {number}", 1)
+    return prepared, record
+
+
+def summary_mismatches(run_dir: Path) -> list[str]:
+    return [str(each) for each in verify_run(run_dir).mismatches if each.where == "summary.json"]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_the_fourth_opening_of_test_is_shown_on_request_only(tmp_path: Path, times: int) -> None:
+    prepared, record = gated_toy(times)
+    run_dir = tmp_path / "run"
+    run = open_toy(run_dir, FakeWorkbench([LEAP]), prepared=prepared)
+    run.record = record
+    iterate(run, 1, None, lambda: None)
+    write_reports(run_dir)
+    summary = check_summary(run_dir)
+    assert summary["test_openings"] == times + 1
+    sets = {row["items"] for row in summary["metrics"]} | {row["items"] for row in summary["confusion"]}
+    data = load_report_data(run_dir)
+    if times == 2:
+        assert summary["test"]["round"] == 1
+        assert "test" in sets
+        assert data.test_after is not None
+        return
+    assert (summary["test"], summary["test_certified"]) == (None, None)
+    assert "test" not in sets
+    assert (data.test_before, data.test_before_fewshot, data.test_after) == (None, None, None)
+    assert (data.final_round, summary["guard"]["after"]["n"]) == (1, summary["guard"]["before"]["n"])
+    for name in ("report/index.html", "summary.md"):
+        assert "these items were opened 4 times over all runs" in (run_dir / name).read_text()
+    assert summary_mismatches(run_dir) == []
+
+    write_reports(run_dir, worn=True)
+    shown = check_summary(run_dir)
+    assert shown["test"]["round"] == 1
+    assert "test" in {row["items"] for row in shown["metrics"]}
+    assert load_report_data(run_dir, worn=True).test_after is not None
+    for name in ("report/index.html", "summary.md"):
+        assert "worn (opening 4)" in (run_dir / name).read_text()
+    assert summary_mismatches(run_dir) == []
+
+
+def test_looks_are_in_the_summary_with_their_bit_and_no_more(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    prepared, record = gated_toy()
+    run = open_toy(run_dir, FakeWorkbench([LEAP, SAME]), prepared=prepared)
+    run.record = record
+    iterate(run, 2, None, lambda: None)
+    write_reports(run_dir)
+    summary = check_summary(run_dir)
+    entries = Ledger(run_dir / "ledger.jsonl", writable=False).of_kind("round")
+    looked = [entry.data for entry in entries if entry.data["tier"] and entry.data["tier"]["look"]]
+    assert looked
+    assert [(look["round"], look["alpha"], look["certified"]) for look in summary["looks"]] == [
+        (data["round"], data["tier"]["look"]["alpha"], data["certified"]) for data in looked
+    ]
+    assert [look["place"] for look in summary["looks"]] == list(range(1, len(looked) + 1))
+    certified = [data["round"] for data in looked if data["certified"]]
+    assert summary["certified_round"] == (certified[-1] if certified else None)
+    sealed = {item.item_id for item in prepared.gate}
+    page = (run_dir / "report" / "index.html").read_text() + (run_dir / "summary.md").read_text()
+    assert sealed
+    assert not [item_id for item_id in sealed if item_id in page]

@@ -12,7 +12,8 @@ from harness.errors.contract import ErrorRecord
 from harness.gate.verdict import Paired
 from harness.reporting.data import ReportData
 from harness.reporting.formatting import interval, percent, points
-from harness.reporting.words import compare, detectable, headline, unknowns
+from harness.reporting.unknowns import unknowns
+from harness.reporting.words import compare, detectable, headline
 
 
 def changed(data: ReportData, **summary: Any) -> ReportData:
@@ -25,7 +26,8 @@ def test_better_needs_the_whole_interval_above_zero() -> None:
     verdict = headline(data)
     assert (verdict.tone, verdict.word) == ("better", "Better")
     assert verdict.sentence.startswith(
-        f"on 600 held-out test items the champion of round {test['round']} answers {percent(test['after']['value'])} "
+        f"on 600 held-out test items the provisional champion of round {test['round']} answers "
+        f"{percent(test['after']['value'])} "
         f"right, {points(test['delta'], signed=False)} points more than before (95% interval {interval(test['ci95'])})"
     )
     straddling = changed(data, test={**test, "delta": 0.01, "ci95": [-0.001, 0.021]})
@@ -64,8 +66,7 @@ def test_a_run_without_rounds_says_what_the_untouched_model_does() -> None:
 def test_a_running_run_is_provisional() -> None:
     verdict = headline(make_report_data(rounds=3, finished=False))
     assert (verdict.tone, verdict.word) == ("open", "Running")
-    assert "3 of 10 rounds done" in verdict.sentence
-    assert "provisional" in verdict.sentence
+    assert "3 of 10 rounds done; the provisional champion" in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -108,10 +109,14 @@ def test_a_missing_guard_and_missing_few_shot_are_said() -> None:
 
 def test_shown_harm_on_the_guard_is_called_harm() -> None:
     data = make_report_data(rounds=3)
-    guard = {**data.summary["guard"], "delta": -0.05, "ci95": [-0.08, -0.02]}
-    said = next(s for s in unknowns(changed(data, guard=guard)) if s.startswith("Forgetting"))
+    assert data.guard_before is not None
+    worse = make_evaluation("guard", 0.3, 300, 7, ("general",))
+    compared = compare(data.guard_before, worse)
+    assert compared is not None
+    assert compared.p_worse < 0.05
+    said = next(s for s in unknowns(replace(data, guard_after=worse)) if s.startswith("Forgetting"))
     assert "harm is shown" in said
-    assert interval([-0.08, -0.02]) in said
+    assert interval(compared.ci95) in said
 
 
 def test_categories_that_were_not_assessed_are_named_and_counted() -> None:
@@ -136,8 +141,8 @@ def test_evaluations_are_compared_on_the_items_they_share() -> None:
     assert compare(before, make_evaluation("test", 0.1, 80, 0)) is None
 
 
-def test_items_that_err_together_raise_the_smallest_detectable_effect() -> None:
-    independent = Paired(600, 60, 30, 0.05, (0.02, 0.08), 0.001, 0.999)
-    clustered = Paired(600, 60, 30, 0.05, (-0.02, 0.12), 0.001, 0.999)
-    assert detectable(clustered) == pytest.approx(2.487 * 0.07 / 1.96, abs=1e-3)
-    assert detectable(clustered) > detectable(independent) > 0.03
+def test_the_smallest_detectable_effect_is_the_comparisons_and_unknown_in_old_ones() -> None:
+    compared = compare(make_evaluation("dev", 0.1, 80, 0), make_evaluation("dev", 0.5, 80, 1))
+    assert compared is not None
+    assert detectable(compared) == compared.mde
+    assert detectable(Paired(600, 60, 30, 0.05, (0.02, 0.08), 0.001, 0.999)) == 1.0

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from harness.reporting.standing import outcome, round_words
+
 _WORDS = {
     "dev": "baseline: dev, zero-shot",
     "dev_fewshot": "baseline: dev, few-shot",
@@ -19,9 +21,11 @@ _WORDS = {
     "curate": "diagnose and curate",
     "train": "train",
     "evaluate": "evaluate",
+    "certify": "certify",
     "test": "test: baseline, zero-shot",
     "test_fewshot": "test: baseline, few-shot",
     "final test": "test: champion",
+    "final test_certified": "test: certified model",
     "final guard": "guard: champion",
     "final guard_means": "guard: champion, means",
 }
@@ -89,10 +93,10 @@ class TerminalListener:
         dev = entry["dev"]
         score = f"dev {100 * dev['value']:5.1f}% (±{196 * dev['stderr']:.1f})" if dev else "dev     -"
         seconds = sum(entry["seconds"].values())
-        style = {"promote": "green", "reject": "yellow"}.get(entry["decision"], "red")
+        style = {"promote": "green", "certified": "bold green", "reject": "yellow", "futility": "yellow"}
         text = Text(f"[{self._clock()}] round {entry['round']:>3}  {score}  ")
-        text.append(f"{entry['decision']:<8}", style)
-        text.append(f" champion {100 * champion:5.1f}%  {seconds:4.0f} s  {entry['reason']}")
+        text.append(round_words(entry), style.get(outcome(entry, entry["futility"]), "red"))
+        text.append(f"  champion {100 * champion:5.1f}%  {seconds:4.0f} s  {entry['reason']}")
         self.console.print(text, soft_wrap=True)
 
     def notice(self, text: str) -> None:

@@ -9,16 +9,21 @@ import click
 
 @click.command(short_help="Write a run's report anew: HTML, Markdown and JSON.")
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--worn", is_flag=True, help="Show a test result that has been chosen by (from the fourth opening on).")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else.")
-def report(run: Path, as_json: bool) -> None:
+def report(run: Path, worn: bool, as_json: bool) -> None:
     """Write report/index.html, summary.md and summary.json of the run directory RUN anew. Needs no model."""
     from harness.reporting.load import write_reports
+    from harness.reporting.standing import worn_sentence
     from harness.storage import read_json
 
-    page = write_reports(run)
+    page = write_reports(run, worn)
     if as_json:
         import json
 
         click.echo(json.dumps(read_json(run / "summary.json"), indent=2))
         return
     click.echo(f"{page}\n{run / 'summary.md'}\n{run / 'summary.json'}")
+    sentence = worn_sentence(read_json(run / "summary.json"))
+    if sentence:
+        click.echo(sentence)

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from harness.cli.metric_tables import print_metrics, print_prompts
 from harness.reporting.data import ReportData
+from harness.reporting.standing import champion_words, worn_label, worn_sentence
+from harness.reporting.unknowns import certificates
 
 
 def _percent(score: Mapping[str, Any] | None) -> str:
@@ -76,7 +78,7 @@ def _print_categories(console: Console, data: ReportData) -> None:
 
 
 def print_result(data: ReportData, page: Path, as_json: bool) -> None:
-    """The end of a run: before and after on test, the guard, why it ended."""
+    """The end of a run: before and after on test, the guard, what is certified, why it ended."""
     if as_json:
         click.echo(json.dumps(data.summary, indent=2))
         return
@@ -84,27 +86,36 @@ def print_result(data: ReportData, page: Path, as_json: bool) -> None:
     summary = data.summary
     _print_categories(console, data)
     test, guard = summary["test"], summary["guard"]
-    if test:
-        table = Table(title=f"test, champion of round {test['round']}: % right ± 95%", title_justify="left")
+    if test or guard:
+        table = Table(title=f"{_tested(summary)}: % right ± 95%", title_justify="left")
         for name in ("", "before", "few-shot", "after", "difference (95% interval)"):
             table.add_column(name, justify="left" if not name else "right")
-        low, high = test["ci95"]
-        table.add_row(
-            f"test ({test['before']['n']} items)",
-            _percent(test["before"]),
-            _percent(test["before_fewshot"]),
-            _percent(test["after"]),
-            f"{_points(test['delta'])} ({_points(low)} to {_points(high)})",
-        )
-        if guard:
-            low, high = guard["ci95"]
+        again = summary["test_certified"]
+        rows = {f"test ({test['before']['n']} items)": test} if test else {}
+        rows |= {f"the same, certified round {again['round']}": again} if again else {}
+        rows |= {f"guard ({guard['before']['n']} items)": guard} if guard else {}
+        for name, row in rows.items():
+            low, high = row["ci95"]
+            seen = f", detectable {100 * row['mde']:.1f}" if "mde" in row else ""
             table.add_row(
-                f"guard ({guard['before']['n']} items)",
-                _percent(guard["before"]),
-                "-",
-                _percent(guard["after"]),
-                f"{_points(guard['delta'])} ({_points(low)} to {_points(high)}), detectable {100 * guard['mde']:.1f}",
+                name,
+                _percent(row["before"]),
+                _percent(row.get("before_fewshot")),
+                _percent(row["after"]),
+                f"{_points(row['delta'])} ({_points(low)} to {_points(high)}){seen}",
             )
         console.print(table)
+    for sentence in (worn_sentence(summary), *certificates(data)):
+        if sentence:
+            console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"{summary['status']}: {data.stopped}"), soft_wrap=True)
     console.print(Text(f"report: {page}"), soft_wrap=True)
+
+
+def _tested(summary: Mapping[str, Any]) -> str:
+    """What the last table is of."""
+    test = summary["test"]
+    if not test:
+        return "guard"
+    model = f"{champion_words(test['model'] == 'certified')} of round {test['round']}"
+    return ", ".join(["test", *filter(None, [worn_label(summary)]), model if test["round"] else "untouched model"])

@@ -91,12 +91,12 @@ class LookRequest:
     Attributes:
         alpha: level to debit, before the items are read; ``None``: do not look.
         rule: ``look``, or what speaks against it: ``not-promoted``, ``dev``, ``spent``, ``guard``; of the loop
-            ``no-items``, ``no-record`` and ``lost-record``, where there is nothing to look at or to debit.
+            ``no-items``, ``no-record``, ``lost-record`` and ``trial``, where nothing may be looked at or debited.
         reason: one line for the report.
     """
 
     alpha: float | None
-    rule: Literal["look", "not-promoted", "dev", "spent", "guard", "no-items", "no-record", "lost-record"]
+    rule: Literal["look", "not-promoted", "dev", "spent", "guard", "no-items", "no-record", "lost-record", "trial"]
     reason: str
 
 
@@ -118,7 +118,7 @@ def wants_look(evidence: LookEvidence) -> LookRequest:
             None,
             "spent",
             f"no look: all {LOOKS} at these gate items are spent, so later champions stay provisional; "
-            "new validation items bring new ones",
+            "'harness data extend FILE' adds validation items, and with them looks",
         )
     blocking = [guard.reason for guard in evidence.guards if guard.blocks]
     if blocking:

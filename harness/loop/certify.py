@@ -39,7 +39,8 @@ LOST = LookRequest(
     "lost-record",
     "no look: the domain's record lacks looks that this run made; restore it from a copy (state: or HARNESS_STATE)",
 )
-NEVER = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST)}
+TRIAL = LookRequest(None, "trial", "no look: a trial run (limit) spends none, so champions stay provisional")
+NEVER: Mapping[str, LookRequest] = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL)}
 """Why a run never looks, by rule."""
 
 
@@ -225,11 +226,13 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
         head = _asked(run, "gate", items, number, folder / "gate")
         gate = (of(state.anchor, "gate", items, head, "anchor_gate"), head)
     shown = Shown((before, candidate), guard, gate)
+    before_it = None if looks is None else [[each.alpha, each.certified] for each in looks]
+    place = len(before_it or ()) + 1
     return {
         "anchor": state.anchor,
         "against": used,
-        "looks": None if looks is None else [[each.alpha, each.certified] for each in looks],
-        "look": {"number": look.number, "group": look.group, "alpha": look.alpha} if look else None,
+        "looks": before_it,
+        "look": {"number": look.number, "group": look.group, "place": place, "alpha": look.alpha} if look else None,
         **judge(shown, looks, rule, look.alpha if look else None, run.taxonomy.may_trigger),
     }
 
@@ -238,6 +241,8 @@ def _looks(run: Run, number: int, folder: Path) -> tuple[GateGroup | None, str, 
     """The gate items to look at, or the rule why never; this round's own look if a process died in it; those before."""
     if run.record is None or lost_looks(run, run.record):
         return None, (LOST if run.record else NO_RECORD).rule, None, None
+    if run.settings.limit is not None:
+        return None, TRIAL.rule, None, None
     gate = [item.item_id for item in run.prepared.gate]
     groups = run.record.groups(gate)
     if not groups:

@@ -100,7 +100,7 @@ def expected_round(run: Run, state: LoopState) -> float:
     if not whole:
         return 0.0
     looked = _seconds(run, whole[-1], PHASE)
-    return sum(whole[-1]["seconds"].values()) - looked + max(looked, expected_look(run, state, whole[-1]))
+    return float(sum(whole[-1]["seconds"].values())) - looked + max(looked, expected_look(run, state, whole[-1]))
 
 
 def expected_look(run: Run, state: LoopState, like: Mapping[str, Any]) -> float:

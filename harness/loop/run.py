@@ -239,6 +239,8 @@ def open_run(
         "data": {key: value for key, value in prepared.describe().items() if key != "notices"},
         **taxonomy.identity(),
     }
+    for leftover in run_dir.glob(".*.tmp"):  # of a killed write; the run's lock is held
+        leftover.unlink()
     manifest = run_dir / "manifest.json"
     if manifest.exists():
         recorded = read_json(manifest)

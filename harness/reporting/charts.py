@@ -14,7 +14,7 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
-Outcome = Literal["baseline", "promote", "reject", "rollback", "invalid", "crash", "futility"]
+Outcome = Literal["baseline", "promote", "certified", "reject", "rollback", "invalid", "crash", "futility"]
 PHASES = ("mine", "train", "evaluate", "other")
 
 
@@ -70,11 +70,15 @@ def _svg(width: float, height: float, label: str, parts: Sequence[str], classes:
 def marker(outcome: Outcome, x: float, y: float, size: float = 5) -> str:
     """The shape of an outcome, told apart by form as well as by colour.
 
-    Baseline a square, promoted a filled disc, rejected an open ring, rolled back an open triangle, invalid an open
-    diamond, crashed a cross, rejected before all was asked a struck ring.
+    Baseline a square, promoted a filled disc, certified the same in a ring, rejected an open ring, rolled back an open
+    triangle, invalid an open diamond, crashed a cross, rejected before all was asked a struck ring.
     """
     if outcome == "promote":
         return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(size)}" class="mark promote"/>'
+    if outcome == "certified":
+        centre = f'cx="{_n(x)}" cy="{_n(y)}"'
+        ring = f'<circle {centre} r="{_n(size + 0.8)}" class="mark ring"/>'
+        return f'{ring}<circle {centre} r="{_n(size - 2)}" class="mark promote"/>'
     if outcome == "reject":
         return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(size - 0.5)}" class="mark open"/>'
     if outcome == "futility":

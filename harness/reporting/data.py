@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.evaluated import Evaluation
+from harness.gate.verdict import Paired, Verdict
 from harness.reporting.metrics import MetricRow
+from harness.reporting.standing import gate_words, outcome
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class RoundView:
         losses: ``(step, mean loss in nats per answer token)`` of the training.
         categories: failing dev items of the candidate by ``"skill/category"``.
         learner: what the training went on from (``latest``, ``champion``, ``base``), its learning rate and the like.
+        tier: what the second tier found (`harness.loop.certify`); ``None`` where the candidate was not promoted.
         futility: ``{"asked", "of", "e", "delta"}`` where the evaluation was broken off
             (`harness.gate.verdict.FutilityStop`); ``entry["dev"]`` is ``None`` then.
     """
@@ -36,12 +39,23 @@ class RoundView:
     losses: Sequence[tuple[int, float]] = ()
     categories: Mapping[str, int] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
+    tier: Mapping[str, Any] | None = None
     futility: Mapping[str, Any] | None = None
 
     @property
     def outcome(self) -> str:
-        """The decision, but ``futility`` for a rejection before all of dev was asked."""
-        return "futility" if self.futility else str(self.entry["decision"])
+        """The decision; ``certified`` for a promotion that was, ``futility`` for a rejection before all was asked."""
+        return outcome(self.entry, self.futility)
+
+    @property
+    def gate(self) -> str:
+        """The look at the sealed items, or why there was none; empty where the candidate was not promoted."""
+        return gate_words(self.tier, self.entry.get("certified")) if self.tier else ""
+
+    @property
+    def paired(self) -> Paired | None:
+        """Candidate against the champion it met on dev; ``None`` where not all of dev was asked."""
+        return Verdict.from_dict(self.verdict).dev
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,9 @@ class ReportData:
         baseline_dev, champion_dev: dev evaluations of round 0 and of the present champion.
         baseline_dev_fewshot: the few-shot arm, where it was run.
         test_before, test_before_fewshot, test_after: ``None`` until test was opened.
+            Where its result is worn and not asked for, they stay so.
         guard_before, guard_after: the guard's evaluations, where there is a guard.
+        final_round: round of the champion that ``test_after`` and ``guard_after`` are of; ``None`` before the end.
         baseline_categories: failing dev items of round 0 by ``"skill/category"``.
         metrics: the figures of each skill on each set of items, before and after.
         confusions: ``{"items", "skill", "before", "before_fewshot", "after"}`` of each classification skill, the last
@@ -76,6 +92,7 @@ class ReportData:
     test_after: Evaluation | None = None
     guard_before: Evaluation | None = None
     guard_after: Evaluation | None = None
+    final_round: int | None = None
     baseline_categories: Mapping[str, int] = field(default_factory=dict)
     metrics: Sequence[MetricRow] = ()
     confusions: Sequence[Mapping[str, Any]] = ()

@@ -19,6 +19,7 @@ from harness.reporting.html import HtmlReporter
 from harness.reporting.markdown import MarkdownReporter
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.summary import build_summary
+from harness.state.kept import WORN
 from harness.storage import read_json, read_jsonl, sha256_file, write_json
 
 REPORT_FILES = "report/files.json"
@@ -46,11 +47,12 @@ class RunReader:
         self._measured = Measured()
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
 
-    def read(self, ledger: Ledger, rows: bool = True) -> ReportData:
+    def read(self, ledger: Ledger, rows: bool = True, worn: bool = False) -> ReportData:
         """What there is to show after the last entry of ``ledger``.
 
         Args:
             rows: whether each round comes with its training rows, which the page alone shows.
+            worn: whether a test result is shown that has been chosen by (`harness.state.kept.WORN`).
 
         Raises:
             InputError: no baseline yet, or a damaged file; names it.
@@ -77,9 +79,12 @@ class RunReader:
         tested = finals[-1].data["champion"] if finals else 0
         stop = ledger.ending
         ended = (final if tested else base) if final else None
-        metrics, confusions = self._metrics(evaluation, dev if champion else None, final, final if tested else None)
+        shown = bool(finals) and (worn or (finals[-1].data.get("openings") or 0) < WORN)
+        metrics, confusions = self._metrics(
+            evaluation, dev if champion else None, final if tested else None, test=shown
+        )
         prompts = read_json(prompts_file(run_dir)) if prompts_file(run_dir).is_file() else None
-        summary = build_summary(ledger, baseline_dev, champion_dev, champion)
+        summary = build_summary(ledger, baseline_dev, champion_dev, champion, worn)
         data = ReportData(
             summary={
                 **summary,
@@ -92,11 +97,12 @@ class RunReader:
             baseline_dev=baseline_dev,
             champion_dev=champion_dev,
             baseline_dev_fewshot=optional(base / "dev_fewshot"),
-            test_before=optional(base / "test") if final else None,
-            test_before_fewshot=optional(base / "test_fewshot") if final else None,
-            test_after=optional(ended / "test") if ended else None,
+            test_before=optional(base / "test") if shown else None,
+            test_before_fewshot=optional(base / "test_fewshot") if shown else None,
+            test_after=optional(ended / "test") if ended and shown else None,
             guard_before=optional(base / "guard"),
             guard_after=optional(ended / "guard") if ended else None,
+            final_round=tested if final else None,
             baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
             stopped=str(stop.data["reason"]) if stop else "",
             ledger_head=ledger.head,
@@ -108,13 +114,14 @@ class RunReader:
         return data
 
     def _metrics(
-        self, evaluation: Callable[..., Evaluation], dev: Path | None, final: Path | None, champion: Path | None
+        self, evaluation: Callable[..., Evaluation], dev: Path | None, champion: Path | None, test: bool
     ) -> tuple[list[MetricRow], list[dict[str, Any]]]:
         """Metrics and confusion matrices.
 
         Args:
             dev: the champion's dev evaluation; ``None`` where the champion is the untouched model.
-            final: the final evaluation, if it was made, and ``champion`` the same if it has one of a trained champion.
+            champion: the final evaluation of a trained champion, if there is one.
+            test: whether test is opened and shown.
         """
         base = self._run_dir / "baseline"
 
@@ -125,7 +132,7 @@ class RunReader:
             return champion / name if champion else None
 
         sets = [("dev", (arm(base / "dev", self._load_dev), arm(base / "dev_fewshot"), arm(dev, self._load_dev)))]
-        if final:
+        if test:
             sets.append(("test", (arm(base / "test"), arm(base / "test_fewshot"), arm(after("test")))))
         sets += [(name, (arm(base / name), None, arm(after(name)))) for name in GUARDS]
         golds, texts = (from_json(figures) for figures in saved_perplexities(base))
@@ -155,21 +162,25 @@ class RunReader:
                 losses=[(step, loss) for step, loss in data["losses"]],
                 categories=data["categories"],
                 learner=data["learner"],
+                tier=data.get("tier"),
                 futility=data.get("futility"),
             )
         view = self._views[data["round"]]
         return replace(view, rows=read_jsonl(folder / "train.jsonl")) if rows else view
 
 
-def load_report_data(run_dir: Path) -> ReportData:
+def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:
     """Gather what a report shows. Reads only; a run in progress is fine.
+
+    Args:
+        worn: whether a test result is shown that has been chosen by.
 
     Raises:
         InputError: not a run directory, no baseline yet, or a damaged file; names it.
     """
     if not (run_dir / "manifest.json").is_file():
         raise InputError(f"{run_dir}: not a run directory (no manifest.json)")
-    return RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False))
+    return RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False), worn=worn)
 
 
 def write_summaries(data: ReportData, run_dir: Path) -> None:
@@ -208,13 +219,16 @@ def _record(data: ReportData, run_dir: Path, *names: str) -> None:
     write_json(path, signed({"files": known}))
 
 
-def write_reports(run_dir: Path) -> Path:
+def write_reports(run_dir: Path, worn: bool = False) -> Path:
     """Write ``summary.json``, ``summary.md`` and ``report/index.html``; return the last.
+
+    Args:
+        worn: whether a test result is shown that has been chosen by.
 
     Raises:
         InputError: as `load_report_data`.
         EnvironmentFault: the folder cannot be written.
     """
-    data = load_report_data(run_dir)
+    data = load_report_data(run_dir, worn)
     write_summaries(data, run_dir)
     return write_page(data, run_dir)

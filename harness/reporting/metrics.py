@@ -205,8 +205,12 @@ _TITLES = {
 _COLUMNS = {"before": "before", "before_fewshot": "few-shot", "after": "after"}
 
 
-def metric_tables(rows: Sequence[MetricRow]) -> tuple[MetricTable, ...]:
-    """Tables by set of items, each with the columns that hold anything."""
+def metric_tables(rows: Sequence[MetricRow], worn: str = "") -> tuple[MetricTable, ...]:
+    """Tables by set of items, each with the columns that hold anything.
+
+    Args:
+        worn: what marks the test items as chosen by.
+    """
     tables = []
     for items in dict.fromkeys(row.items for row in rows):
         own = [row for row in rows if row.items == items]
@@ -223,7 +227,8 @@ def metric_tables(rows: Sequence[MetricRow]) -> tuple[MetricTable, ...]:
             )
             for row in own
         )
-        tables.append(MetricTable(_TITLES.get(items, items), tuple(_COLUMNS[arm] for arm in arms), shown))
+        title = _TITLES.get(items, items) + (f", {worn}" if worn and items == "test" else "")
+        tables.append(MetricTable(title, tuple(_COLUMNS[arm] for arm in arms), shown))
     return tuple(tables)
 
 

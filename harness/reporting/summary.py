@@ -8,6 +8,8 @@ from typing import Any
 from harness.evaluated import Evaluation
 from harness.loop.ledger import BY_HAND, Ledger
 from harness.loop.run import categories
+from harness.reporting.standing import place
+from harness.state.kept import WORN
 
 SCHEMA = 1
 _ROUND_KEYS = (
@@ -24,13 +26,16 @@ _ROUND_KEYS = (
 )
 
 
-def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evaluation, champion: int) -> dict[str, Any]:
+def build_summary(
+    ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evaluation, champion: int, worn: bool = False
+) -> dict[str, Any]:
     """The object of ``summary.json``; keys and meanings are stable (``docs/run-directory.md``).
 
     Args:
         ledger: of the run, with at least its ``open`` and ``baseline`` entries.
         baseline_dev, champion_dev: for the counts by category.
         champion: the champion's round.
+        worn: whether a test result is given that has been chosen by.
     """
     opened = ledger.of_kind("open")[0].data
     base = ledger.of_kind("baseline")[0].data
@@ -38,6 +43,8 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
     asked = ledger.of_kind("asked")
     finals = ledger.of_kind("final")
     final: Mapping[str, Any] = finals[-1].data if finals else {}
+    openings = final.get("openings")
+    shown = worn or (openings or 0) < WORN
     seconds = base["seconds"] + sum(sum(data["seconds"].values()) for data in rounds)
     return {
         "schema": SCHEMA,
@@ -52,9 +59,9 @@ def build_summary(ledger: Ledger, baseline_dev: Evaluation, champion_dev: Evalua
         "champion": {"round": champion, "dev": champion_dev.score.as_dict()},
         "certified_round": ledger.anchor or None,
         "looks": _looks(rounds),
-        "test": final.get("test"),
-        "test_certified": final.get("test_certified"),
-        "test_openings": final.get("openings"),
+        "test": final.get("test") if shown else None,
+        "test_certified": final.get("test_certified") if shown else None,
+        "test_openings": openings,
         "guard": {key: value for key, value in final["guard"].items() if key not in ("p_worse", "finding")}
         if final.get("guard")
         else None,
@@ -80,8 +87,8 @@ def _looks(rounds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The looks at gate that this run made: level and bit, and nothing else of what was seen there."""
     looked = [(data, data["tier"]) for data in rounds if data.get("tier") and data["tier"]["look"]]
     return [
-        {"round": data["round"], "number": tier["look"]["number"], "alpha": tier["look"]["alpha"],
-         "certified": tier["certified"]}
+        {"round": data["round"], "number": tier["look"]["number"], "place": place(tier["look"]),
+         "alpha": tier["look"]["alpha"], "certified": tier["certified"]}
         for data, tier in looked
     ]  # fmt: skip
 

@@ -8,33 +8,28 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from markupsafe import Markup
 
 from harness.evaluated import Evaluation
+from harness.gate.power import power_line
 from harness.gate.verdict import Paired
 from harness.reporting.answers import CaseGroup, case_groups
+from harness.reporting.categories import CategoryTable, MigrationTable, category_table, migration_tables
 from harness.reporting.charts import PHASES, Outcome, ScorePoint, loss_chart, score_chart, time_bars
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.escape import head, tail
 from harness.reporting.formatting import percent, score_interval
 from harness.reporting.metrics import Confused, MetricTable, confused, metric_tables
 from harness.reporting.prompting import PromptRow, prompt_rows, sentences
-from harness.reporting.words import Headline, compare, detectable, headline, status_line, unknowns
+from harness.reporting.standing import DECIDED, champion_words, look_words, worn_label
+from harness.reporting.unknowns import MINIMUM_EFFECT, unknowns, watched
+from harness.reporting.words import Headline, compare, detectable, headline, status_line
 
 WIDE, NARROW = 760, 320
 """Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
-
-DECIDED: Mapping[str, str] = {
-    "promote": "promoted",
-    "reject": "rejected",
-    "rollback": "rolled back",
-    "invalid": "invalid",
-    "crash": "crashed",
-    "futility": "rejected early",
-}
 
 
 @dataclass(frozen=True)
@@ -48,32 +43,6 @@ class ScoreLine:
 
 
 @dataclass(frozen=True)
-class CategoryRow:
-    """One cell (skill x error category) over the rounds.
-
-    Attributes:
-        n: items of the skill.
-        counts: ``(failing items, heat 0-6)`` of each column; ``None`` for a round without an evaluation.
-        change: failing items of the champion minus the baseline's.
-    """
-
-    skill: str
-    category: str
-    n: int
-    counts: tuple[tuple[int, int] | None, ...]
-    change: int
-
-
-@dataclass(frozen=True)
-class CategoryTable:
-    """Categories by round: column names (rounds, the champion last), rows, and totals of each column."""
-
-    columns: tuple[str, ...]
-    rows: tuple[CategoryRow, ...]
-    totals: tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Before and after on one set of items.
 
@@ -81,13 +50,13 @@ class Comparison:
         title: what is compared, in words.
         reference: heading of the first of the two scores.
         rows: ``(name, before Score, after Score, paired comparison)`` of each skill, all items last.
-        smallest: the minimum detectable effect, 0 to 1.
+        power: what so many items can see, in words.
     """
 
     title: str
     reference: str
     rows: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Paired], ...]
-    smallest: float
+    power: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +64,7 @@ class TagRow:
     """The items of one tag in one set.
 
     Attributes:
-        where: ``Test`` or ``Dev``.
+        where: ``Test`` (with its wear) or ``Dev``.
         after, paired: ``None`` while the champion is the untouched model.
     """
 
@@ -136,7 +105,14 @@ class Prompting:
 
 @dataclass(frozen=True)
 class View:
-    """All that a template shows; see the functions that make the parts."""
+    """All that a template shows; see the functions that make the parts.
+
+    Attributes:
+        standings: round to what became of it.
+        looks: round to its look at the gate items, or why there was none; rounds that were not promoted are left out.
+        watch: round to the cells that its candidate was flagged for on dev, where there are any.
+        worn: what marks the test result as chosen by; empty where it is not.
+    """
 
     summary: Mapping[str, Any]
     headline: Headline
@@ -146,8 +122,12 @@ class View:
     scores: tuple[ScoreLine, ...]
     score_charts: tuple[Markup, ...]
     rounds: tuple[RoundView, ...]
-    decided: Mapping[str, str]
+    standings: Mapping[int, str]
+    looks: Mapping[int, str]
+    watch: Mapping[int, str]
+    worn: str
     categories: CategoryTable
+    migration: tuple[MigrationTable, ...]
     comparisons: tuple[Comparison, ...]
     prompts: Prompting | None
     metrics: tuple[MetricTable, ...]
@@ -176,11 +156,15 @@ def build_view(data: ReportData) -> View:
         scores=_scores(data),
         score_charts=_score_charts(data),
         rounds=tuple(data.rounds),
-        decided=DECIDED,
-        categories=_categories(data),
+        standings={view.number: _standing(view, data.summary["champion"]["round"]) for view in data.rounds},
+        looks={view.number: look_words(view.tier, view.entry.get("certified")) for view in data.rounds if view.tier},
+        watch={view.number: ", ".join(cells) for view in data.rounds if (cells := watched(view.tier))},
+        worn=worn_label(data.summary),
+        categories=category_table(data),
+        migration=migration_tables(data.baseline_dev, data.champion_dev) if data.summary["champion"]["round"] else (),
         comparisons=tuple(_comparisons(data)),
         prompts=_prompting(data),
-        metrics=metric_tables(data.metrics),
+        metrics=metric_tables(data.metrics, worn_label(data.summary)),
         confused=tuple(_confused(data)),
         tags=tuple(_tags(data)),
         cases_of=cases_of,
@@ -194,21 +178,40 @@ def build_view(data: ReportData) -> View:
     )
 
 
+def _standing(view: RoundView, champion: int) -> str:
+    if view.number != champion:
+        return DECIDED[view.outcome]
+    if view.outcome in ("promote", "certified"):
+        return champion_words(view.outcome == "certified")
+    return f"{DECIDED[view.outcome]}, champion"  # by hand
+
+
 def _scores(data: ReportData) -> tuple[ScoreLine, ...]:
     summary = data.summary
     test, guard = summary.get("test") or {}, summary.get("guard") or {}
-    champion = summary["champion"]
+    champion, certified = summary["champion"], summary.get("certified_round")
+    again = summary.get("test_certified") or {}
     guard_before = guard.get("before") or (data.guard_before.score.as_dict() if data.guard_before else None)
     rows = [ScoreLine("untouched model", summary["baseline"]["dev"], test.get("before"), guard_before)]
     fewshot = summary["baseline"].get("dev_fewshot")
     if fewshot is not None or test.get("before_fewshot") is not None:
         rows.append(ScoreLine("untouched model, few-shot", fewshot, test.get("before_fewshot"), None))
-    tested = test.get("round", champion["round"])
-    if champion["round"] > 0 and tested == champion["round"]:
-        rows.append(ScoreLine(f"champion, round {tested}", champion["dev"], test.get("after"), guard.get("after")))
-    elif champion["round"] > 0:
-        rows.append(ScoreLine(f"champion, round {champion['round']}", champion["dev"], None, None))
-        rows.append(ScoreLine(f"{test['model']}, round {tested}", None, test.get("after"), guard.get("after")))
+    dev = {view.number: view.entry.get("dev") for view in data.rounds} | {champion["round"]: champion["dev"]}
+    tested = data.final_round if data.final_round is not None else test.get("round")
+    answers: dict[int, Mapping[str, Any] | None] = {}
+    if again:
+        answers[again["round"]] = again["after"]
+    if test:
+        answers[test["round"]] = test["after"]
+    for number in sorted({champion["round"], certified or 0, tested or 0} - {0}):
+        names = [
+            *(["certified"] if number == certified else []),
+            *(["provisional"] if number == champion["round"] != certified else []),
+            *(["champion"] if number == champion["round"] else []),
+        ]
+        name = " ".join(names) or "earlier champion"
+        line = ScoreLine(f"{name}, round {number}", dev.get(number), answers.get(number), None)
+        rows.append(replace(line, guard=guard.get("after")) if number == tested else line)
     return tuple(rows)
 
 
@@ -225,9 +228,9 @@ def _score_charts(data: ReportData) -> tuple[Markup, ...]:
         dev = view.entry.get("dev")
         if outcome == "rollback":
             champion = anchor
-        elif outcome == "promote" and dev is not None:
+        elif outcome in ("promote", "certified") and dev is not None:
             champion = float(dev["value"])
-            anchor = champion if view.entry.get("certified") else anchor
+            anchor = champion if outcome == "certified" else anchor
         champion = float(scored[by_hand.get(view.number, 0)]) if view.number in by_hand else champion
         if dev is None:
             drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion))
@@ -243,41 +246,11 @@ def _score_charts(data: ReportData) -> tuple[Markup, ...]:
     return tuple(score_chart(drawn, best, line, width, label) for width in (WIDE, NARROW))
 
 
-def _categories(data: ReportData) -> CategoryTable:
-    best = data.summary["champion"]["round"]
-    columns: list[tuple[str, Mapping[str, int] | None]] = [("0", data.baseline_categories)]
-    for view in data.rounds:
-        scored = view.entry.get("dev") is not None
-        columns.append((str(view.number), view.categories if scored else None))
-    if best:
-        chosen = next((view.categories for view in data.rounds if view.number == best), data.baseline_categories)
-        columns.append(("champion", chosen))
-    names = sorted({name for _, counts in columns if counts for name, count in counts.items() if count})
-    sizes = {skill: score.n for skill, score in data.baseline_dev.by_skill().items()}
-    rows = []
-    for name in names:
-        skill, _, category = name.partition("/")
-        n = sizes.get(skill, 0)
-        counts = tuple(None if c is None else (c.get(name, 0), _heat(c.get(name, 0), n)) for _, c in columns)
-        first, last = data.baseline_categories.get(name, 0), (columns[-1][1] or {}).get(name, 0)
-        rows.append(CategoryRow(skill, category, n, counts, last - first if best else 0))
-    totals = tuple(None if c is None else sum(c.values()) for _, c in columns)
-    return CategoryTable(tuple(name for name, _ in columns), tuple(rows), totals)
-
-
-def _heat(count: int, n: int) -> int:
-    """0 for none, then 1 to 6 by the share of the skill's items: up to 2, 5, 10, 20, 40 per cent and above."""
-    if count == 0 or n == 0:
-        return 0
-    return 1 + sum(count / n > bound for bound in (0.02, 0.05, 0.1, 0.2, 0.4))
-
-
 def _comparison(
     title: str,
     before: Evaluation | None,
     after: Evaluation | None,
     reference: str = "Before",
-    smallest: float | None = None,
 ) -> Comparison | None:
     whole = compare(before, after)
     if before is None or after is None or whole is None:
@@ -290,7 +263,7 @@ def _comparison(
             if paired is not None:
                 rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
     rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
-    return Comparison(title, reference, tuple(rows), detectable(whole) if smallest is None else smallest)
+    return Comparison(title, reference, tuple(rows), power_line(detectable(whole), MINIMUM_EFFECT))
 
 
 def _comparisons(data: ReportData) -> list[Comparison]:
@@ -298,20 +271,14 @@ def _comparisons(data: ReportData) -> list[Comparison]:
     found = []
     test = summary.get("test")
     if test and test["round"]:
-        found.append(_comparison("Test: held out from all choosing", data.test_before, data.test_after))
-        found.append(
-            _comparison("Test, against few-shot examples", data.test_before_fewshot, data.test_after, "Few-shot")
-        )
+        mark = worn_label(summary)
+        title = f"Test, {mark}" if mark else "Test: held out from all choosing"
+        found.append(_comparison(title, data.test_before, data.test_after))
+        title = f"Test{mark and ', ' + mark}, against few-shot examples"
+        found.append(_comparison(title, data.test_before_fewshot, data.test_after, "Few-shot"))
     if summary["champion"]["round"]:
         found.append(_comparison("Dev: used for choosing, so optimistic", data.baseline_dev, data.champion_dev))
-        found.append(
-            _comparison(
-                "Guard: general questions, to see forgetting",
-                data.guard_before,
-                data.guard_after,
-                smallest=(summary.get("guard") or {}).get("mde"),
-            )
-        )
+        found.append(_comparison("Guard: general questions, to see forgetting", data.guard_before, data.guard_after))
     return [comparison for comparison in found if comparison is not None]
 
 
@@ -330,9 +297,9 @@ def _confused(data: ReportData) -> list[Confused]:
 
 def _tags(data: ReportData) -> list[TagRow]:
     """Test first, where it was opened, then dev: one row a tag."""
-    tested = (data.summary.get("test") or {}).get("round", 0)
+    tested, mark = (data.summary.get("test") or {}).get("round", 0), worn_label(data.summary)
     sets = (
-        ("Test", data.test_before, data.test_after if tested else None),
+        (f"Test{mark and ', ' + mark}", data.test_before, data.test_after if tested else None),
         ("Dev", data.baseline_dev, data.champion_dev if data.summary["champion"]["round"] else None),
     )
     rows = []

@@ -119,6 +119,7 @@ class TierCheck:
         """The look's level by the looks before it, and its entries in the ledger and in the domain's record."""
         findings = self._findings
         findings.equal("looks", self._place, "level of the look", level, look["alpha"])
+        findings.equal("looks", self._place, "place of the look", len(looks) + 1, look["place"])
         entries = [entry for entry in self._past if entry.kind == "look" and entry.data["look"] == look["number"]]
         noted = {"round": self._number, "look": look["number"], "group": look["group"], "alpha": look["alpha"],
                  "adapter_sha256": weights}  # fmt: skip
@@ -160,7 +161,8 @@ def record_at_hand(root: Path, findings: Findings) -> Kept | None:
         findings.note(f"not compared: the domain's record, which cannot be read ({error})")
         return None
     run = run_name(root)
-    return kept if any(each.run == run for each in (*kept.looks, *kept.openings)) else None
+    known = {look.run for look in kept.looks} | {opening.run for opening in kept.openings}
+    return kept if run in known else None
 
 
 def run_name(root: Path) -> str:
