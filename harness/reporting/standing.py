@@ -26,6 +26,10 @@ _NO_LOOK: Mapping[str, str] = {
     "guard": "the guard blocks",
     "spent": "none is left",
     "look": "none was left",  # another run took the last one meanwhile
+    "no-items": "the domain has no gate items",
+    "no-record": "no record is kept",
+    "lost-record": "the record lacks looks",
+    "trial": "a trial run",
 }
 
 
