@@ -204,6 +204,8 @@ def _checked_classifiers(given: ClassifierSettings, file: YamlFile, base: Path) 
         place = f"{at(file.path, file.line(key))}: '{key}'"
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise InputError(f"{place}: a category is named in lower-case letters, digits and '_'")
+        if name in ("any", "right"):
+            raise InputError(f"{place}: '{name}' is what the gate calls any error, or none; choose another name")
         rules = [rule for rule in ("regex", "json_schema", "function") if getattr(category, rule) is not None]
         if len(rules) != 1:
             raise InputError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors.contract import ErrorLabel, ErrorRecord
 from harness.evaluation.items import ItemResult, Score, score
+from harness.evaluation.units import units
 from harness.exceptions import InputError
 from harness.storage import read_json, write_bytes, write_json
 
@@ -78,8 +79,12 @@ class Evaluation:
         return {result.item_id: result.skill for result in self.results}
 
     def clusters(self) -> dict[str, str]:
-        """Cluster by item id; cluster names of different tasks never meet."""
-        return {result.item_id: f"{result.task}\0{result.cluster}" for result in self.results}
+        """Unit by item id: what was dealt together, is counted together (`harness.evaluation.units`)."""
+        first = self.results
+        return {
+            result.item_id: f"{first[unit].task}\0{first[unit].cluster}"
+            for result, unit in zip(first, units(first), strict=True)
+        }
 
 
 def _text(value: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.evaluation.items import Item, Role
-from harness.evaluation.roles import EXTENSION, SHARES, deal, roles_of_splits, split_validation, subset
+from harness.evaluation.roles import EXTENSION, SALT, SHARES, deal, roles_of_splits, subset
 
 # (skill, cluster) of each item; a cluster name may recur in another skill, and is another cluster there.
 ITEMS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=60)
@@ -25,6 +25,12 @@ def make(pairs: list[tuple[str, int]]) -> list[Item]:
     ]
 
 
+def halves(items: list[Item], salt: str = SALT) -> tuple[list[Item], list[Item]]:
+    """What validation items are dealt into."""
+    dealt = deal({"validation": items}, salt=salt, given={"validation": ("dev", "gate")})
+    return list(dealt.items["dev"]), list(dealt.items["gate"])
+
+
 def ids(items: list[Item]) -> set[str]:
     return {item.item_id for item in items}
 
@@ -32,7 +38,7 @@ def ids(items: list[Item]) -> set[str]:
 @given(pairs=ITEMS)
 def test_dev_and_gate_are_disjoint_and_together_everything(pairs: list[tuple[str, int]]) -> None:
     items = make(pairs)
-    dev, gate = split_validation(items)
+    dev, gate = halves(items)
     assert not ids(dev) & ids(gate)
     assert ids(dev) | ids(gate) == ids(items)
     assert {item.role for item in dev} <= {"dev"}
@@ -41,14 +47,14 @@ def test_dev_and_gate_are_disjoint_and_together_everything(pairs: list[tuple[str
 
 @given(pairs=ITEMS)
 def test_a_cluster_is_never_split(pairs: list[tuple[str, int]]) -> None:
-    dev, gate = split_validation(make(pairs))
+    dev, gate = halves(make(pairs))
     assert not {(i.task, i.cluster) for i in dev} & {(i.task, i.cluster) for i in gate}
 
 
 @given(pairs=ITEMS)
 def test_each_skill_is_halved_as_evenly_as_its_clusters_allow(pairs: list[tuple[str, int]]) -> None:
     items = make(pairs)
-    dev, gate = split_validation(items)
+    dev, gate = halves(items)
     for skill in "ab":
         largest = max(Counter(i.cluster for i in items if i.skill == skill).values(), default=0)
         sizes = [sum(i.skill == skill for i in half) for half in (dev, gate)]
@@ -59,24 +65,24 @@ def test_each_skill_is_halved_as_evenly_as_its_clusters_allow(pairs: list[tuple[
 def test_the_order_of_the_items_decides_nothing(pairs: list[tuple[str, int]], data: st.DataObject) -> None:
     items = make(pairs)
     shuffled = data.draw(st.permutations(items))
-    assert [ids(half) for half in split_validation(shuffled)] == [ids(half) for half in split_validation(items)]
+    assert [ids(half) for half in halves(shuffled)] == [ids(half) for half in halves(items)]
 
 
 @given(pairs=ITEMS)
 def test_items_keep_their_order_within_a_role(pairs: list[tuple[str, int]]) -> None:
-    for half in split_validation(make(pairs)):
+    for half in halves(make(pairs)):
         names = [item.item_id for item in half]
         assert names == sorted(names)
 
 
 def test_another_salt_deals_otherwise() -> None:
     items = make([("a", cluster) for cluster in range(40)])
-    assert ids(split_validation(items)[0]) != ids(split_validation(items, salt="other")[0])
+    assert ids(halves(items)[0]) != ids(halves(items, salt="other")[0])
 
 
 def test_the_deal_of_these_items_is_pinned() -> None:
     """The role map outlives any one run: a change here would show sealed items to the trainer."""
-    dev, _ = split_validation(make([("a", cluster) for cluster in range(12)]))
+    dev, _ = halves(make([("a", cluster) for cluster in range(12)]))
     assert [item.cluster for item in dev] == ["0", "2", "5", "6", "7", "10"]
 
 
@@ -187,7 +193,7 @@ def test_with_all_splits_nothing_is_cut_but_validation() -> None:
     dealt = deal({"train": items[:20], "validation": items[20:40], "test": items[40:]})
     assert ids(list(dealt.items["train_pool"])) == ids(items[:20])
     assert ids(list(dealt.items["test"])) == ids(items[40:])
-    assert (list(dealt.items["dev"]), list(dealt.items["gate"])) == split_validation(items[20:40])
+    assert (list(dealt.items["dev"]), list(dealt.items["gate"])) == halves(items[20:40])
     assert dealt.notices == ()
 
 

@@ -482,7 +482,7 @@ def test_test_is_opened_for_champion_and_anchor_and_counted_over_runs(tmp_path: 
     write_reports(tmp_path / "first")
     summary = read_json(tmp_path / "first" / "summary.json")
     assert (summary["champion"]["round"], summary["certified_round"], summary["test_openings"]) == (2, 1, 1)
-    assert summary["looks"] == [{"round": 1, "number": 1, "alpha": ALPHA, "certified": True}]
+    assert summary["looks"] == [{"round": 1, "number": 1, "place": 1, "alpha": ALPHA, "certified": True}]
 
 
 # --- what is kept, and how long it takes

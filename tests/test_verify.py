@@ -453,7 +453,7 @@ def test_both_tiers_are_recomputed_with_the_domains_record(tiered: Path) -> None
     assert rounds[2]["tier"]["look"]["number"] == 2
     finals = [entry.data for entry in Ledger(tiered / "ledger.jsonl").of_kind("final")]
     assert finals[0]["test_certified"]["round"] == 1
-    assert findings.checked["second tiers"] == 8
+    assert findings.checked["second tiers"] == 16
     assert findings.checked["test results"] == 2
 
 

@@ -33,7 +33,8 @@ class Overlap:
 
     Attributes:
         row_id: the training row.
-        where: role and item id of the protected item, e.g. ``test 0f3a...``; ``canary`` for a planted one.
+        where: role and item id of the protected item, e.g. ``test 0f3a...`` (of gate no id); ``canary`` for a planted
+            one.
         excerpt: the beginning of the row's prompt, on one line.
         rule: what says so.
         score: how alike they are, above 0 and up to 1 (see `harness.curation.near.Near`).
@@ -205,6 +206,8 @@ class Protected(Mapping[str, str]):
             self._seen[key] = None
             if plain := first.get(place):
                 where = "canary" if plain.of is None else self._index.protected[plain.of].name
+                # Next to a training text that nearly is its own, an id would tell what a sealed item asks.
+                where = "a gate item" if where.startswith("gate ") else where
                 self._seen[key] = Overlap(row.row_id, where, excerpt(row.prompt), plain.rule, plain.score)
         return [replace(found, row_id=row.row_id) for row in rows if (found := self._seen[row.prompt, row.completion])]
 

@@ -148,11 +148,13 @@ class Domain:
             ) from error
 
     def keep_examples_from(self, hidden: Collection[str]) -> None:
-        """Never draw few-shot examples from the items ``hidden`` (ids), as a task cut from one split might."""
+        """Never draw few-shot examples from the items ``hidden`` (ids), as a task might by its ``fewshot_split``."""
         for name, handle in self.tasks.items():
             sampler = getattr(handle.task, "sampler", None)
             if sampler is not None:
-                sampler.replace_df([doc for doc in sampler.df if item_id(name, dict(doc)) not in hidden])
+                kept = [doc for doc in sampler.df if item_id(name, dict(doc)) not in hidden]
+                if len(kept) < len(sampler.df):
+                    sampler.replace_df(kept)
 
     def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
         """The gold answer as it continues `context`: after the task's delimiter where lm-eval puts one."""

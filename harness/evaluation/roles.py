@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.evaluation.items import Item, Role
+from harness.evaluation.units import paraphrases, units
 from harness.storage import sha256_text
 
 SALT = "lm-eval-ratchet/roles/1"
@@ -126,17 +127,6 @@ def deal(
     )
 
 
-def split_validation(items: Sequence[Item], salt: str = SALT) -> tuple[list[Item], list[Item]]:
-    """Deal validation items into ``dev`` and ``gate``, half each, cluster by cluster within each skill.
-
-    Returns:
-        ``(dev, gate)``, each in the order of ``items``, roles filled in.
-    """
-    roles, _ = _cut(items, ("dev", "gate"), {}, (), salt)
-    dev = [replace(item, role="dev") for item in items if roles[item.item_id] == "dev"]
-    return dev, [replace(item, role="gate") for item in items if roles[item.item_id] == "gate"]
-
-
 def _cut(
     items: Sequence[Item], roles: Sequence[Role], known: Mapping[str, Role], pairs: Pairs, salt: str
 ) -> tuple[dict[str, Role], dict[str, str]]:
@@ -174,32 +164,11 @@ def _cut(
 
 def _clusters(items: Sequence[Item], pairs: Pairs) -> dict[str, list[Item]]:
     """Items that must not be parted, under a name that does not depend on their order."""
-    parent = list(range(len(items)))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = place = parent[parent[place]]
-        return place
-
     names = [f"{item.skill}\0{item.task}\0{item.cluster}" for item in items]
-    first: dict[str, int] = {}
-    for place, item in enumerate(items):
-        parent[root(place)] = root(first.setdefault(names[place], place))
-        if group := _group(item):
-            parent[root(place)] = root(first.setdefault(group, place))
-    for one, other in pairs:
-        parent[root(one)] = root(other)
     members: dict[int, list[int]] = {}
-    for place in range(len(items)):
-        members.setdefault(root(place), []).append(place)
+    for place, unit in enumerate(units(items, pairs)):
+        members.setdefault(unit, []).append(place)
     return {min(names[place] for place in places): [items[place] for place in places] for places in members.values()}
-
-
-def _group(item: Item) -> str:
-    """The item's group of paraphrases; empty for none."""
-    expects = item.doc.get("expects")
-    group = expects.get("group") if isinstance(expects, Mapping) else None
-    return f"group\0{item.task}\0{group}" if group is not None else ""
 
 
 def _stand_in(split: str, roles: Sequence[Role], given: Collection[str]) -> str:
@@ -248,7 +217,7 @@ def _units(items: Sequence[Item]) -> list[list[Item]]:
     units: dict[str, list[Item]] = {}
     rest: dict[str, list[Item]] = {}
     for item in items:
-        group = _group(item)
+        group = paraphrases(item)
         (units if group else rest).setdefault(group or f"{item.skill}\0{item.task}\0{item.cluster}", []).append(item)
     whole = [members for members in rest.values() if len(members) == 2]
     single = [[item] for members in rest.values() if len(members) != 2 for item in members]

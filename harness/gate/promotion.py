@@ -42,7 +42,7 @@ class PromotionEvidence:
         same_environment: whether candidate and champion were evaluated alike (versions, device, dtype, batch size).
         dev: candidate against champion on dev; ``None`` where the round did not get that far.
         loglikelihood_p: one-sided sign-flip p of the golds' log-likelihood on dev, where `needs_loglikelihood` asked
-            for it.
+            for it; on the items of ``rest`` alone where there is that.
         crashed: one line on what failed; ``None`` where nothing did.
         futility: where the evaluation on dev was broken off; ``dev`` is ``None`` then.
         broken_pins: must-pass items that the candidate breaks (`broken_pins`).
@@ -113,7 +113,12 @@ def decide(evidence: PromotionEvidence) -> Verdict:
     if evidence.crashed is not None:
         return Verdict("crash", "crash", evidence.crashed or "the round failed", dev)
     if not evidence.finite_weights:
-        return Verdict("invalid", "non-finite", "the trained weights hold a NaN or an infinity", dev)
+        return Verdict(
+            "invalid",
+            "non-finite",
+            "the trained weights hold a NaN or an infinity; lower the recipe's learning_rate",
+            dev,
+        )
     if not evidence.same_environment:
         return Verdict(
             "invalid",

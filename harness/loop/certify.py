@@ -15,8 +15,9 @@ from typing import Any
 from harness.diagnosis import failing_cells
 from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.evaluation.items import Item
+from harness.exceptions import InputError
 from harness.gate.alpha import Look
-from harness.gate.cells import CellTest, cell_tests, confirmed, flagged
+from harness.gate.cells import CellTest, cell_tests, confirmed, flagged, lost_skills
 from harness.gate.certify import LookEvidence, LookRequest, Tiers, certify, rollback, rolled_back, wants_look
 from harness.gate.guards import GuardFinding, guard_finding
 from harness.gate.paired import pair
@@ -34,13 +35,16 @@ SEALED = ("gate", "anchor_gate")
 OUTPUTS = ("anchor_dev", "guard", "anchor_guard", "base_guard", *SEALED)
 NO_RECORD = LookRequest(None, "no-record", "no look: no record of this domain's items is kept, so none can be debited")
 NO_ITEMS = LookRequest(None, "no-items", "no look: the domain has no gate items, so champions stay provisional")
+UNLIKE = LookRequest(
+    None, "environment", "no look: memory or a library changed while the anchor was asked again; the next round may"
+)
 LOST = LookRequest(
     None,
     "lost-record",
     "no look: the domain's record lacks looks that this run made; restore it from a copy (state: or HARNESS_STATE)",
 )
 TRIAL = LookRequest(None, "trial", "no look: a trial run (limit) spends none, so champions stay provisional")
-NEVER: Mapping[str, LookRequest] = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL)}
+NEVER: Mapping[str, LookRequest] = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL, UNLIKE)}
 """Why a run never looks, by rule."""
 
 
@@ -120,7 +124,7 @@ def judge(
     """
     dev = paired(*shown.dev)
     watched = [test.cell for test in flagged(_cells(*shown.dev, may_trigger))]
-    guard = guard_finding(paired(shown.guard[0], shown.guard[2])) if shown.guard else None
+    guard, lost = _guarded(shown.guard[0], shown.guard[2], may_trigger) if shown.guard else (None, [])
     against = {"guard": paired(*shown.guard[1:])} if shown.guard else {}
     request = asked_for(dev, looks, rule, guard)
     bit = None
@@ -130,9 +134,9 @@ def judge(
         "dev": asdict(dev),
         "rule": request.rule,
         "reason": request.reason,
-        "guard": {"reason": guard.reason, "kind": guard.kind, "blocks": guard.blocks} if guard else None,
+        "guard": {"reason": guard.reason, "kind": guard.kind, "blocks": guard.blocks, "lost": lost} if guard else None,
         "certified": bit,
-        "rollback": rollback(dev, against),
+        "rollback": rollback(dev, against) if alike(*shown.dev) else None,
         "watch": [[cell.skill, cell.category] for cell in watched],
     }
 
@@ -184,6 +188,7 @@ def lost_looks(run: Run, record: DomainState) -> list[int]:
         for data in (entry.data for entry in run.ledger.of_kind("look"))
         if data["look"] > len(kept)
         or (kept[data["look"] - 1].run, kept[data["look"] - 1].round) != (run.identity, data["round"])
+        or not record.holds(data["record"])
     ]
 
 
@@ -202,29 +207,41 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
         used[again] = (found[0] if found else folder / again).relative_to(run.run_dir).as_posix()
         return found[1] if found else _asked(run, name, items, model, folder / again)
 
+    def together(name: str, items: Sequence[Item], others: Mapping[str, int]) -> list[Evaluation]:
+        """The head's answers, then those of ``others`` (folder to round); again where memory halved the batch."""
+        while True:
+            head = _asked(run, name, items, number, folder / name)
+            found = [head, *(of(model, name, items, head, again) for again, model in others.items())]
+            if all(alike(head, other) for other in found):
+                return found
+
+    compared = f"{weights(folder)} against {weights(run.round_dir(state.anchor)) if state.anchor else 'the base'}"
     before = of(state.anchor, "dev", prepared.dev, candidate, "anchor_dev")
     dev = paired(before, candidate)
-    group, rule, pending, looks = _looks(run, number, folder)
+    group, rule, pending, looks = _looks(run, number, compared)
+    if not alike(before, candidate):
+        looks, rule = None, UNLIKE.rule
+    elif pending is not None and run.record is not None:
+        _note(run, run.record, pending, number, folder)
     request = asked_for(dev, looks, rule)
     guard: tuple[Evaluation, Evaluation, Evaluation] | None = None
     if request.alpha is not None and prepared.guard:
-        head = _asked(run, "guard", prepared.guard, number, folder / "guard")
-        base = of(0, "guard", prepared.guard, head, "base_guard")
-        anchor = of(state.anchor, "guard", prepared.guard, head, "anchor_guard") if state.anchor else base
-        guard = (base, anchor, head)
-        request = asked_for(dev, looks, rule, guard_finding(paired(base, head)))
+        others = {"base_guard": 0, **({"anchor_guard": state.anchor} if state.anchor else {})}
+        head, base, *rest = together("guard", prepared.guard, others)
+        guard = (base, rest[0] if rest else base, head)
+        request = asked_for(dev, looks, rule, _guarded(base, head, run.taxonomy.may_trigger)[0])
     look: GateLook | None = None
     gate: tuple[Evaluation, Evaluation] | None = None
     if request.alpha is not None and run.record is not None and group is not None:
-        look = pending or run.record.debit(group.items, run.identity, number)
+        look = pending or run.record.debit(group.items, run.identity, number, compared)
         present = {each.number: each for each in run.record.groups(group.items)}[group.number]
         # Another run may have looked since: what counts is what the record says of the looks before this one.
         looks = [each.spent() for each in present.looks if look is None or each.number < look.number]
     if look is not None and group is not None and run.record is not None:
         _note(run, run.record, look, number, folder)
         items = [item for item in prepared.gate if item.item_id in set(group.items)]
-        head = _asked(run, "gate", items, number, folder / "gate")
-        gate = (of(state.anchor, "gate", items, head, "anchor_gate"), head)
+        head, anchor = together("gate", items, {"anchor_gate": state.anchor})
+        gate = (anchor, head)
     shown = Shown((before, candidate), guard, gate)
     before_it = None if looks is None else [[each.alpha, each.certified] for each in looks]
     place = len(before_it or ()) + 1
@@ -237,7 +254,7 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
     }
 
 
-def _looks(run: Run, number: int, folder: Path) -> tuple[GateGroup | None, str, GateLook | None, list[Look] | None]:
+def _looks(run: Run, number: int, compared: str) -> tuple[GateGroup | None, str, GateLook | None, list[Look] | None]:
     """The gate items to look at, or the rule why never; this round's own look if a process died in it; those before."""
     if run.record is None or lost_looks(run, run.record):
         return None, (LOST if run.record else NO_RECORD).rule, None, None
@@ -247,17 +264,11 @@ def _looks(run: Run, number: int, folder: Path) -> tuple[GateGroup | None, str, 
     groups = run.record.groups(gate)
     if not groups:
         return None, NO_ITEMS.rule, None, None
-    pending = run.record.look_of(run.identity, number)
-    weights = _weights(folder)
+    pending = run.record.look_of(run.identity, number, compared)
     if pending is not None and (
-        pending.certified is not None
-        or pending.group not in [group.number for group in groups]
-        or any(
-            entry.data["look"] == pending.number and entry.data["adapter_sha256"] != weights
-            for entry in run.ledger.of_kind("look")
-        )
+        pending.certified is not None or pending.group not in [group.number for group in groups]
     ):
-        pending = None  # of another candidate, whose round was undone by hand: spent
+        pending = None
     group = next((each for each in groups if pending and each.number == pending.group), None)
     group = group or run.record.group(gate) or groups[0]
     return group, "", pending, [k.spent() for k in group.looks if pending is None or k.number < pending.number]
@@ -268,19 +279,40 @@ def _note(run: Run, record: DomainState, look: GateLook, number: int, folder: Pa
     if not any(entry.data["look"] == look.number for entry in run.ledger.of_kind("look")):
         data = {
             "round": number, "look": look.number, "group": look.group, "alpha": look.alpha,
-            "adapter_sha256": _weights(folder), "record": record.head,
+            "adapter_sha256": weights(folder), "record": record.head,
         }  # fmt: skip
         run.ledger.append("look", data, run.now())
 
 
-def _weights(folder: Path) -> str:
-    """Hash of the weights of the candidate in ``folder``."""
+def weights(folder: Path) -> str:
+    """Hash of the weights of the candidate of the round in ``folder``."""
     return str(read_json(marker(folder, "train"))["result"]["adapter_sha256"])
 
 
 def _asked(run: Run, name: str, items: Sequence[Item], number: int, folder: Path) -> Evaluation:
-    run.evaluate(name, items, run.adapter(number), folder)
+    try:
+        run.evaluate(name, items, run.adapter(number), folder)
+    except InputError as error:
+        if name != "gate":
+            raise
+        # What fails is the task's own code; the item stays unnamed, and what it answers.
+        raise InputError(
+            f"a gate item cannot be scored ({type(error.__cause__ or error).__name__}); "
+            "correct the task's process_results"
+        ) from None
     return load_evaluation(folder)
+
+
+def _guarded(base: Evaluation, head: Evaluation, may_trigger: frozenset[str] | None) -> tuple[GuardFinding, list[str]]:
+    """What all guards say together, and the guards that are worse by Holm at .05 over all of them.
+
+    One that loses what another gains would not show in the sum.
+    """
+    found, lost = guard_finding(paired(base, head)), lost_skills(_cells(base, head, may_trigger))
+    if not lost:
+        return found, lost
+    reason = f"{found.reason}; worse in {', '.join(lost)} (Holm over all guards at .05)"
+    return replace(found, blocks=True, reason=reason), lost
 
 
 def _cells(before: Evaluation, after: Evaluation, may_trigger: frozenset[str] | None) -> list[CellTest]:

@@ -10,7 +10,7 @@ from harness.evaluated import Evaluation, load_evaluation
 from harness.evaluation.items import Item
 from harness.gate.guards import guard_finding
 from harness.gate.paired import pair
-from harness.gate.power import minimum_detectable_effect
+from harness.loop.certify import weights
 from harness.loop.phases import phase_files, run_phase, sealed
 from harness.loop.run import GUARDS, Run, alike
 from harness.storage import canonical_json
@@ -30,7 +30,8 @@ def final_evaluation(run: Run) -> None:
     prepared, test, shots = run.prepared, run.prepared.test, run.settings.fewshot
     openings = state.opened_test + 1
     if run.record is not None:
-        openings = run.record.open_test([item.item_id for item in test], run.identity, state.done)
+        models = " ".join(weights(run.round_dir(number)) for number in (state.champion, state.anchor) if number)
+        openings = run.record.open_test([item.item_id for item in test], run.identity, state.done, models)
     champion = run.adapter(state.champion)
     jobs: list[tuple[Path, str, Sequence[Item], Path | None, int]] = [(base, "test", test, None, 0)]
     if shots:
@@ -124,14 +125,12 @@ def test_result(
 def guard_result(before: Evaluation, after: Evaluation) -> dict[str, Any]:
     """The object ``guard`` of the ledger's ``final`` entry: champion against the untouched model."""
     paired = pair(before.correctness(), after.correctness(), before.clusters())
-    # Where no item flipped, that one might have is the least that can be assumed.
-    discordant = max(1, paired.fixed + paired.broken) / paired.n
     return {
         "before": before.score.as_dict(),
         "after": after.score.as_dict(),
         "delta": paired.delta,
         "ci95": list(paired.ci95),
-        "mde": minimum_detectable_effect(paired.n, discordant),
+        "mde": paired.mde,
         "p_worse": paired.p_worse,
         "finding": guard_finding(paired).reason,
     }

@@ -109,6 +109,10 @@ def prepare(
     # A trial run asks fewer items, but trains on none of the others either.
     protected = Protected([*dev, *gate, *test, *guard, *means], [*pool, *general])
     dev, test, guard, means = (subset(items, limit) for items in (dev, test, guard, means))
+    asked = {item.item_id for item in dev}
+    pinned = {item.item_id for items in dealt.items.values() for item in items if item.doc.get("pin") is True} - asked
+    if pinned:
+        notices.append(f"{len(pinned)} items with pin: true are not asked on dev and bind no candidate (docs/roles.md)")
     for name, items in (("train", pool), ("general", general)):
         rows = [TrainRow(item.item_id, item.skill, item.prompt, item.target, "uniform") for item in items]
         if hits := protected.overlaps(rows):
@@ -178,9 +182,7 @@ def dealt_roles(domain: Domain, state: DomainState | None, record: bool = True) 
     if not any(splits.values()):
         raise InputError(f"domain '{domain.name}' has no items in any split")
     dealt = state.deal(splits, record=record) if state is not None else deal(splits, alike=alike)
-    if any(not splits[split] for split in ("train", "validation", "test")):
-        hidden = {item.item_id for role in ("dev", "gate", "test") for item in dealt.items[role]}
-        domain.keep_examples_from(hidden)
+    domain.keep_examples_from({item.item_id for role in ("dev", "gate", "test") for item in dealt.items[role]})
     return dealt
 
 

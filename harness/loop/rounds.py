@@ -30,7 +30,7 @@ from harness.loop.phases import phase_files, run_phase, sealed
 from harness.loop.run import PARTIAL, RULES, Run, alike, categories
 from harness.loop.state import LoopState, replay_share, trial_data
 from harness.storage import read_json, read_jsonl, sha256_text, write_json, write_jsonl
-from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainResult
+from harness.training.contract import CANDIDATE, LEARNER, Example, NonFiniteWeights, Start, TrainingCrash, TrainResult
 
 TRAIN_ROWS = "train.jsonl"
 
@@ -306,7 +306,7 @@ def _train(run: Run, state: LoopState, folder: Path, rows: Sequence[TrainRow]) -
             lambda step, steps, loss: run.listener.step(step, steps, f"loss {loss:.3f}"),
         )  # fmt: skip
     except TrainingCrash as crash:
-        return {"crashed": str(crash), "learner": learner}
+        return {"crashed": str(crash), "finite": not isinstance(crash, NonFiniteWeights), "learner": learner}
     return {
         "crashed": None,
         "tokens": result.tokens,
@@ -365,18 +365,18 @@ def decide_round(
     if futility is not None:
         return decide(PromotionEvidence(overlaps, True, True, futility=FutilityStop(**futility)))
     if candidate is None:
-        return decide(PromotionEvidence(overlaps, True, True, crashed=trained.get("crashed")))
+        finite = trained.get("finite", True)
+        return decide(PromotionEvidence(overlaps, finite, True, crashed=trained.get("crashed") if finite else None))
+    found, rest, counted = _degenerate(champion, candidate)
     p = None
     path = folder / "loglikelihood.json"
     if path.exists():
-        raw = read_json(path)
-        clusters = candidate.clusters()
-        differences = [after - before for after, before in zip(raw["candidate"], raw["champion"], strict=True)]
-        p = sign_flip(differences, [clusters[item] for item in raw["items"]])
+        raw, clusters = read_json(path), candidate.clusters()
+        rows = [row for row in zip(raw["items"], raw["candidate"], raw["champion"], strict=True) if row[0] in counted]
+        p = sign_flip([after - before for _, after, before in rows], [clusters[item] for item, *_ in rows])
     before, after, skills = champion.correctness(), candidate.correctness(), candidate.skills()
     pinned = {result.item_id for result in candidate.results if result.doc.get("pin") is True}.union(must_pass)
     was, now = (failing_cells(each.results, each.errors) for each in (champion, candidate))
-    found, rest = _degenerate(champion, candidate)
     return decide(
         PromotionEvidence(
             overlaps, True, alike(champion, candidate), pair(before, after, candidate.clusters()), p,
@@ -387,12 +387,14 @@ def decide_round(
     )  # fmt: skip
 
 
-def _degenerate(champion: Evaluation, candidate: Evaluation) -> tuple[tuple[Degenerate, ...], Paired | None]:
-    """Skills whose answers are no answers, and the comparison on the others' items, where there are any."""
+def _degenerate(
+    champion: Evaluation, candidate: Evaluation
+) -> tuple[tuple[Degenerate, ...], Paired | None, Collection[str]]:
+    """Skills whose answers are no answers, the comparison on the others' items where there are any, what counts."""
     found = tuple(degenerate(champion.results, candidate.results))
     spoiled, skills = {each.skill for each in found}, candidate.skills()
     left = {item: score for item, score in candidate.correctness().items() if skills[item] not in spoiled}
     if not found or not left:
-        return found, None
+        return found, None, skills
     before = champion.correctness()
-    return found, pair({item: before[item] for item in left}, left, candidate.clusters())
+    return found, pair({item: before[item] for item in left}, left, candidate.clusters()), left

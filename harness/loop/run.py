@@ -167,9 +167,9 @@ class Run:
         return self.load(self._champion[1])
 
     def load(self, folder: Path) -> Evaluation:
-        """A dev evaluation as it is on disk. The last two are kept in memory: the champion's and the candidate's."""
+        """A dev evaluation as it is on disk. Three are kept in memory: the champion's, the candidate's and the anchor's."""
         found = self._evaluations.pop(folder, None) or load_evaluation(folder)
-        while len(self._evaluations) > 1:
+        while len(self._evaluations) > 2:
             del self._evaluations[next(iter(self._evaluations))]
         self._evaluations[folder] = found
         return found

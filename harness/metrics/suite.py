@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.evaluated import Evaluation
 from harness.evaluation.items import ItemResult
+from harness.evaluation.units import units
 from harness.metrics import structure, text
 from harness.metrics.labels import Confusion, confusion, macro, named_label
 from harness.metrics.overlap import bleu, chrf
@@ -176,7 +177,7 @@ def _mean(name: str, results: Sequence[ItemResult], of: Callable[[ItemResult], f
 
 
 def _clusters(results: Sequence[ItemResult]) -> list[str]:
-    return [f"{result.task}\0{result.cluster}" for result in results]
+    return [str(unit) for unit in units(results)]
 
 
 def _head(result: ItemResult) -> str:

@@ -17,7 +17,7 @@ from harness.evaluation.items import Item, Role
 from harness.evaluation.roles import SALT, Dealt, deal, roles_of_splits
 from harness.exceptions import EnvironmentFault, InputError
 from harness.loop.ledger import Ledger
-from harness.state.kept import GateGroup, GateLook, Kept, fold, items_hash, prompt_mark
+from harness.state.kept import GateGroup, GateLook, Kept, Opening, fold, items_hash, prompt_mark
 from harness.storage import canonical_json, read_jsonl, sha256_file, sha256_text, write_bytes, write_jsonl
 
 STATE_VARIABLE = "HARNESS_STATE"
@@ -140,11 +140,16 @@ class DomainState:
         left = [group for group in self.groups(gate) if group.alpha is not None]
         return max(left, key=lambda group: (len(group.items), -group.number), default=None)
 
-    def debit(self, gate: Collection[str], run: str, round: int) -> GateLook | None:
+    def holds(self, head: str) -> bool:
+        """Whether an entry with this hash is in the record: where not, it was cut short or is another one."""
+        return any(entry.hash == head for entry in Ledger(self.path, writable=False).entries)
+
+    def debit(self, gate: Collection[str], run: str, round: int, compared: str = "") -> GateLook | None:
         """Spend a look at the items ``gate`` (ids): on disk before this returns, so before gate is read.
 
         Args:
-            run: names the run; no other has this name.
+            run: names the run; no other but a copy of it has this name.
+            compared: names what is compared; `look_of` finds the look again by it.
 
         Returns:
             The look with its level; ``None``, and nothing is written, where all looks at these items are spent.
@@ -163,7 +168,7 @@ class DomainState:
             if alpha is None:
                 return None
             self._append(ledger, "look", {
-                "group": groups[0].number, "alpha": alpha, "run": run, "round": round,
+                "group": groups[0].number, "alpha": alpha, "run": run, "round": round, "compared": compared,
                 "items": len(groups[0].items), "items_sha256": items_hash(gate),
             })  # fmt: skip
             return fold(ledger.entries).looks[-1]
@@ -183,21 +188,26 @@ class DomainState:
             elif before != certified:
                 raise InputError(f"{self.path}: look {look} already has the other verdict; a verdict is final")
 
-    def look_of(self, run: str, round: int) -> GateLook | None:
-        """The last look that ``run`` made in ``round``; without a verdict it was cut short and is spent."""
-        return next((k for k in reversed(self.kept.looks) if (k.run, k.round) == (run, round)), None)
+    def look_of(self, run: str, round: int, compared: str = "") -> GateLook | None:
+        """The last look of ``run`` in ``round`` at what ``compared`` names; without a verdict it was cut short."""
+        wanted = (run, round, compared)
+        return next((k for k in reversed(self.kept.looks) if (k.run, k.round, k.compared) == wanted), None)
 
-    def open_test(self, items: Collection[str], run: str, round: int) -> int:
-        """Record that test items (ids) are about to be asked, unless this run did so after this round already.
+    def open_test(self, items: Collection[str], run: str, round: int, models: str = "") -> int:
+        """Record that test items (ids) are about to be asked, unless this run did so of these models already.
+
+        Args:
+            round: how many rounds are done.
+            models: names the models that are asked.
 
         Returns:
-            The opening that it is for these items, from 1, over all runs: the most that any of them has seen. From
+            The opening that it is for these items, from 1, over all runs: what at least half of them have seen. From
             `harness.state.kept.WORN` on the result is worn.
         """
         with self._writing() as (ledger, kept):
             ids = frozenset(items)
-            if not any((o.run, o.round, o.items) == (run, round, ids) for o in kept.openings):
-                data = {"run": run, "round": round, "items": sorted(ids)}
+            if Opening(run, round, ids, models) not in kept.openings:
+                data = {"run": run, "round": round, "models": models, "items": sorted(ids)}
                 self._append(ledger, "test_opened", data)
             return fold(ledger.entries).opened(ids)
 

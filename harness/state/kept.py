@@ -25,6 +25,7 @@ class GateLook:
         group: the gate group that was looked at.
         alpha: level it was debited at.
         run, round, time: who looked, and when it was debited.
+        compared: names the weights that were looked at and the model that they were compared with.
         certified: the verdict; ``None`` while there is none.
         late: the next look of the group was debited before the verdict came, so nothing could be handed on to it.
     """
@@ -35,6 +36,7 @@ class GateLook:
     run: str
     round: int
     time: str
+    compared: str = ""
     certified: bool | None = None
     late: bool = False
 
@@ -65,11 +67,12 @@ class GateGroup:
 
 @dataclass(frozen=True)
 class Opening:
-    """Test items that were asked."""
+    """Test items that were asked, of the models named ``models``."""
 
     run: str
     round: int
     items: frozenset[str]
+    models: str = ""
 
 
 @dataclass
@@ -157,12 +160,12 @@ def _step(kept: Kept, entry: Entry) -> None:
             replace(look, late=look.late or look.certified is None) if look.group == data["group"] else look
             for look in kept.looks
         ]
-        given = {name: data[name] for name in ("group", "alpha", "run", "round")}
+        given = {name: data[name] for name in ("group", "alpha", "run", "round", "compared")}
         kept.looks.append(GateLook(len(kept.looks) + 1, time=entry.time, **given))
     elif entry.kind == "verdict":
         place = data["look"] - 1
         kept.looks[place] = replace(kept.looks[place], certified=data["certified"])
     elif entry.kind == "test_opened":
-        kept.openings.append(Opening(data["run"], data["round"], frozenset(data["items"])))
+        kept.openings.append(Opening(data["run"], data["round"], frozenset(data["items"]), data["models"]))
     elif entry.kind == "extension":
         kept.extensions.append(data)

@@ -18,7 +18,11 @@ CANDIDATE, LEARNER = "adapter", "learner"
 
 
 class TrainingCrash(HarnessError):
-    """Training produced a non-finite loss or weight: the round is recorded as a crash, the champion stands."""
+    """Training came to nothing, by a non-finite loss say: the round is recorded as a crash, the champion stands."""
+
+
+class NonFiniteWeights(TrainingCrash):
+    """A trained weight is a NaN or an infinity: the round is recorded as invalid, the champion stands."""
 
 
 @dataclass(frozen=True)

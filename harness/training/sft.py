@@ -23,6 +23,7 @@ from harness.training.contract import (
     CANDIDATE,
     LEARNER,
     Example,
+    NonFiniteWeights,
     Start,
     TrainingCrash,
     TrainProgress,
@@ -184,7 +185,7 @@ class SftTrainer:
                 trainer.train()
         session.model.eval()
         if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
-            raise TrainingCrash("a trained weight is not finite; lower the recipe's learning_rate")
+            raise NonFiniteWeights("a trained weight is not finite; lower the recipe's learning_rate")
         if recipe.start == "latest":
             session.save(out_dir / LEARNER)
             _save_state(optimizer, parameters, out_dir / LEARNER)

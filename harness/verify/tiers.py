@@ -12,9 +12,9 @@ from harness.exceptions import HarnessError
 from harness.gate.alpha import Look, next_alpha
 from harness.gate.certify import Tiers
 from harness.gate.verdict import Verdict
-from harness.loop.certify import PHASE, Shown, after_look, asked_for, judge, kept_like, paired
+from harness.loop.certify import PHASE, UNLIKE, Shown, after_look, asked_for, judge, kept_like, paired
 from harness.loop.ledger import Entry
-from harness.loop.run import BASELINE
+from harness.loop.run import BASELINE, alike
 from harness.loop.state import LoopState
 from harness.state.domain import DomainState, state_folder
 from harness.state.kept import Kept
@@ -78,6 +78,10 @@ class TierCheck:
         }
         equal = self._findings.equal
         equal("second tiers", self._place, "result", expected, result, only=expected)
+        together = [alike(each[-1], other) for each in (shown.guard, shown.gate) if each for other in each]
+        equal("second tiers", self._place, "compared in one environment", True, all(together))
+        unlike = (not alike(*shown.dev), rule == UNLIKE.rule)
+        equal("second tiers", self._place, "dev in another environment", *unlike)
         first = asked_for(paired(*shown.dev), looks, rule)
         asked = {
             "guard": self._files.has(BASELINE, "guard") and (first.alpha is not None or "guard" in present),
