@@ -100,9 +100,11 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         domain="small_desk", guard="", recipe=str(folder / "recipe.yaml"), fewshot=0, cache=False,
         include_path=[str(folder / "tasks")], state=str(folder / "state"), futility=False,
     )  # fmt: skip
-    with opened(settings, folder / "run", TerminalListener()) as run:
-        run.workbench = Saboteur(run)
-        iterate(run, 2, None, lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HARNESS_STATE", raising=False)
+        with opened(settings, folder / "run", TerminalListener()) as run:
+            run.workbench = Saboteur(run)
+            iterate(run, 2, None, lambda: None)
     return folder / "run"
 
 

@@ -72,7 +72,7 @@ class DomainState:
     @property
     def kept(self) -> Kept:
         """The record as it is on disk."""
-        return fold(Ledger(self.path, writable=False).entries)
+        return self._folded(Ledger(self.path, writable=False))
 
     @property
     def head(self) -> str:
@@ -253,6 +253,15 @@ class DomainState:
                 "move it away or choose another folder for the state"
             )
 
+    def _folded(self, ledger: Ledger) -> Kept:
+        try:
+            return fold(ledger.entries)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(
+                f"{self.path}: holds an entry that this version cannot read ({type(error).__name__}: {error}); "
+                "restore it from a copy, or use the version that wrote it"
+            ) from error
+
     def _append(self, ledger: Ledger, kind: str, data: Mapping[str, Any]) -> None:
         if not self.path.exists():
             write_bytes(self.path, b"")  # its folder's entry is on disk, too
@@ -274,6 +283,6 @@ class DomainState:
         try:
             ledger = Ledger(self.path)
             self._check(ledger)
-            yield ledger, fold(ledger.entries)
+            yield ledger, self._folded(ledger)
         finally:
             lock.release()
