@@ -12,8 +12,9 @@ from harness.errors.contract import ErrorLabel, ErrorRecord
 from harness.evaluated import Evaluation
 from harness.evaluation.items import FinishReason, ItemResult, Score, item_id
 from harness.gate.paired import pair
-from harness.gate.verdict import Decision, Paired, Verdict
+from harness.gate.verdict import Decision, Paired, Verdict, against
 from harness.reporting.data import ReportData, RoundView
+from harness.reporting.summary import optimism_gap
 
 SKILLS = ("extraction", "routing", "grounded", "scope")
 QUEUES = ("billing", "delivery", "returns", "repairs", "warranty", "account", "spare parts", "orders")
@@ -221,7 +222,7 @@ def _round(number: int, champion: Evaluation, candidate: Evaluation, decision: D
     scored = decision not in ("crash", "invalid")
     compared = paired(champion, candidate) if scored else None
     if compared is not None:
-        reason = f"{compared.fixed} fixed, {compared.broken} broken: mid-p {compared.midp:.3f}"
+        reason = f"{compared.fixed} fixed, {compared.broken} broken: mid-p {against(compared.midp, 0.35)}"
         rule = "midp"
     else:
         reason, rule = "training loss was not finite at step 5; the champion stands", "crash"
@@ -334,6 +335,7 @@ def make_report_data(
 
 
 def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: bool) -> dict[str, Any]:
+    test = _test_summary(data, best)
     return {
         "schema": 1,
         "run": HOSTILE[2] if hostile else "helpdesk-smollm2-seed1",
@@ -352,7 +354,8 @@ def _summary(data: ReportData, best: int, rounds: int, finished: bool, hostile: 
         "looks": [],
         "test_certified": None,
         "test_openings": 1 if finished else None,
-        "test": _test_summary(data, best),
+        "test": test,
+        "optimism_gap": optimism_gap(data.champion_dev.score.value - data.baseline_dev.score.value, best, test),
         "guard": _guard_summary(data),
         "categories": _category_summary(data),
         "tags": _tag_summary(data),

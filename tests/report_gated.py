@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from report_fixture import CURVE, make_evaluation, make_report_data
@@ -11,6 +13,9 @@ from report_fixture import CURVE, make_evaluation, make_report_data
 from harness.gate.verdict import Verdict
 from harness.loop.final import test_result
 from harness.reporting.data import ReportData, RoundView
+from harness.reporting.html import HtmlReporter
+from harness.reporting.markdown import MarkdownReporter
+from harness.reporting.unknowns import unknowns
 
 LOOKS: Mapping[int, tuple[int, float, bool]] = {1: (1, 0.00625, False), 2: (2, 0.00625, True), 6: (3, 0.0125, False)}
 """Round to place, level and bit of its look."""
@@ -44,7 +49,7 @@ def make_gated(openings: int = 1, worn: bool = False, finished: bool = True, hos
         summary |= {"test_openings": openings, "test_certified": result}
     data = replace(data, rounds=rounds, summary=summary)
     if finished and openings >= 4 and not worn:
-        summary = {**summary, "test": None, "test_certified": None}
+        summary = {**summary, "test": None, "test_certified": None, "optimism_gap": None}
         data = replace(data, summary=summary, test_before=None, test_before_fewshot=None, test_after=None)
     return data
 
@@ -77,3 +82,24 @@ def _tier(view: RoundView, look: tuple[int, float, bool] | None, rollback: str |
         "rollback": rollback,
         "watch": WATCH if view.number == CHAMPION else [],
     }
+
+
+def chosen_by_hand(data: ReportData, number: int) -> ReportData:
+    """The same after the user made round ``number`` the champion."""
+    champion = {**data.summary["champion"], "round": number}
+    row = {"action": "promote", "after_round": 6, "champion": number, "instead_of": CHAMPION, "reason": "", "time": ""}
+    return replace(data, summary={**data.summary, "champion": champion, "by_hand": [row]})
+
+
+def pages(data: ReportData, folder: Path) -> tuple[str, str]:
+    """The page without its style sheet and tags, and the Markdown summary."""
+    source = HtmlReporter().render(data, folder).read_text(encoding="utf-8")
+    body = source[source.index("</style>") :]
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
+    return plain, MarkdownReporter().render(data, folder).read_text(encoding="utf-8")
+
+
+def said(data: ReportData, start: str) -> str:
+    """The one sentence of what is not known that begins so."""
+    (sentence,) = [sentence for sentence in unknowns(data) if sentence.startswith(start)]
+    return sentence

@@ -63,7 +63,7 @@ SUMMARY = {
     "champion": {"round": int, "dev": SCORE}, "certified_round": (int, None),
     "test": (TEST, None),
     "looks": [..., {"round": int, "number": int, "place": int, "alpha": float, "certified": (bool, None)}],
-    "test_certified": (TEST, None), "test_openings": (int, None),
+    "test_certified": (TEST, None), "test_openings": (int, None), "optimism_gap": (float, None),
     "guard": ({"before": SCORE, "after": SCORE, "delta": float, "ci95": INTERVAL, "mde": float}, None),
     "categories": [..., {"skill": str, "category": str, "before": int, "after": int, "n": int}],
     "rounds": [..., ROUND], "metrics": [..., METRIC], "confusion": [..., CONFUSION], "prompts": (dict, None),

@@ -83,6 +83,20 @@ def test_the_two_labels_never_run_together(fewshot: float, width: int) -> None:
     assert abs(float(champion.get("y", "nan")) - float(few.get("y", "nan"))) > 10
 
 
+@pytest.mark.parametrize("fewshot", [number / 100 for number in range(5, 45)])
+@pytest.mark.parametrize("width", [320, 760])
+def test_the_label_of_few_shot_is_on_no_mark(fewshot: float, width: int) -> None:
+    root = parse(score_chart(POINTS, 4, fewshot, width, "label"))
+    label = next(node for node in root.iter("text") if (node.text or "").startswith("few-shot"))
+    x, y = float(label.get("x", "nan")), float(label.get("y", "nan"))
+    span = 6.3 * len(label.text or "")
+    assert x >= 42
+    assert x + span <= width
+    for mark in [*of_class(root, "promote"), *of_class(root, "open")]:
+        across, up = float(mark.get("cx", "nan")), float(mark.get("cy", "nan"))
+        assert not (x - 5 < across < x + span + 5 and y - 14 < up < y + 5)
+
+
 def test_every_outcome_has_a_shape_of_its_own() -> None:
     shapes = set()
     for outcome in OUTCOMES:

@@ -30,8 +30,9 @@ def test_shares_differences_and_intervals() -> None:
 
 
 def test_a_small_probability_is_not_printed_as_zero() -> None:
-    assert probability(0.0004) == "<0.001"
-    assert probability(0.0014) == "0.001"
+    assert probability(0.0004) == "< .001"
+    assert probability(0.0014) == ".001"
+    assert probability(0.2144) == ".214"
     assert probability(1.0) == "1.000"
 
 

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 from report_fixture import make_evaluation, make_report_data, paired
-from report_gated import CERTIFIED, CHAMPION, HARM, LOOKS, NO_LOOK, ROLLED_BACK, make_gated
+from report_gated import (
+    CERTIFIED,
+    CHAMPION,
+    HARM,
+    LOOKS,
+    NO_LOOK,
+    ROLLED_BACK,
+    chosen_by_hand,
+    make_gated,
+    pages,
+    said,
+)
 from rich.console import Console
 
 from harness.cli.progress import TerminalListener
@@ -17,30 +28,13 @@ from harness.cli.tables import print_result
 from harness.errors.contract import ErrorLabel, ErrorRecord
 from harness.gate.guards import guard_finding
 from harness.gate.migration import RIGHT
+from harness.gate.verdict import Verdict
 from harness.reporting.categories import migration_tables
 from harness.reporting.data import ReportData
 from harness.reporting.formatting import percent, points, probability
-from harness.reporting.html import HtmlReporter
-from harness.reporting.markdown import MarkdownReporter
-from harness.reporting.standing import DECIDED, look_words, round_words
+from harness.reporting.standing import DECIDED, RULES, look_words, round_words
 from harness.reporting.unknowns import unknowns
 from harness.reporting.view import build_view
-from harness.reporting.words import headline
-
-
-def pages(data: ReportData, folder: Path) -> tuple[str, str]:
-    """The page without its style sheet and tags, and the Markdown summary."""
-    source = HtmlReporter().render(data, folder).read_text(encoding="utf-8")
-    body = source[source.index("</style>") :]
-    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
-    return plain, MarkdownReporter().render(data, folder).read_text(encoding="utf-8")
-
-
-def said(data: ReportData, start: str) -> str:
-    """The one sentence of what is not known that begins so."""
-    (sentence,) = [sentence for sentence in unknowns(data) if sentence.startswith(start)]
-    return sentence
-
 
 # --- rounds
 
@@ -50,16 +44,17 @@ def test_every_look_is_shown_with_its_place_level_and_bit_and_nothing_else(tmp_p
     html, markdown = pages(data, tmp_path)
     for place, alpha, bit in LOOKS.values():
         for text in (html, markdown):
-            assert f"look {place} of 8 at alpha {alpha:g}: {'certified' if bit else 'not certified'}" in text
-    assert html.count("no look: not clearly better on dev") == 2  # of rounds 3 and 4 in the table
+            level = f"{alpha:g}".removeprefix("0")
+            assert f"look {place} of 8 at alpha {level}: {'certified' if bit else 'not certified'}" in text
+    assert html.count("no look: not clearly better on dev") == 1  # of round 4 in the table
     assert NO_LOOK[:40] in html
 
 
 def test_rounds_are_certified_provisional_or_rolled_back() -> None:
     standings = build_view(make_gated()).standings
     assert standings == {
-        1: "promoted, provisional", CERTIFIED: "certified", ROLLED_BACK: "rolled back", 4: "promoted, provisional",
-        5: "crashed", CHAMPION: "provisional champion",
+        1: "promoted, provisional", CERTIFIED: "promoted, certified", ROLLED_BACK: "rolled back",
+        4: "promoted, provisional", 5: "crashed", CHAMPION: "provisional champion",
     }  # fmt: skip
     certified = make_gated()
     certified = replace(
@@ -69,9 +64,23 @@ def test_rounds_are_certified_provisional_or_rolled_back() -> None:
 
 
 def test_the_reason_of_a_rollback_is_shown(tmp_path: Path) -> None:
-    html, _ = pages(make_gated(), tmp_path)
+    data = make_gated()
+    html, markdown = pages(data, tmp_path)
     assert HARM.split(",")[0] in html
     assert "Rolled back." in html
+    assert "Decided by harm against the last certified model." in html
+    for text in (html, markdown):
+        assert text.count(f"harm on dev against round {CERTIFIED}") == 1
+    tier = data.rounds[ROLLED_BACK - 1].tier or {}
+    looked = {**tier, "look": {"place": 3, "alpha": 0.00625}, "anchor": 0, "rollback": "guard shows harm against"}
+    assert look_words(looked, False, rolled_back=True) == (
+        "look 3 of 8 at alpha .00625: not certified; harm on the guard against the untouched model"
+    )
+
+
+def test_every_rule_of_a_verdict_has_words() -> None:
+    rules = re.findall(r"``([a-z-]+)``", Verdict.__doc__.split("rule:")[1].split("reason:")[0])
+    assert set(rules) == set(RULES)
 
 
 def test_p_is_that_of_the_test_that_fits(tmp_path: Path) -> None:
@@ -112,10 +121,35 @@ def test_a_verdict_of_before_the_sign_flip_test_shows_its_mid_p(tmp_path: Path) 
 # --- what is not known
 
 
+def test_a_champion_chosen_by_hand_was_not_promoted_on_dev(tmp_path: Path) -> None:
+    data = chosen_by_hand(make_gated(), 3)
+    assert said(data, "The champion, round 3").startswith(
+        "The champion, round 3, is provisional: chosen by hand after round 6, not certified; the certified"
+    )
+    data = replace(data, summary={**data.summary, "certified_round": None})
+    assert said(data, "The champion, round 3").endswith("is provisional: chosen by hand after round 6, not certified.")
+    assert "gave no certificate that still counts" in said(data, "Not certified")
+
+
+def test_a_certified_model_below_few_shot_is_said_to_be() -> None:
+    data = make_gated()
+    again = data.summary["test_certified"]
+    few, own = again["before_fewshot"]["value"], again["after"]["value"]
+    assert own < few
+    assert said(data, "On test the certified model") == (
+        f"On test the certified model answers {percent(own)} right, {points(few - own, signed=False)} points fewer "
+        f"than the untouched model with few-shot examples, {percent(few)}."
+    )
+    better = {**again, "before_fewshot": {**again["before_fewshot"], "value": own}}
+    for changed in (better, {**again, "before_fewshot": None}, None):
+        other = replace(data, summary={**data.summary, "test_certified": changed})
+        assert not any(sentence.startswith("On test the") for sentence in unknowns(other))
+
+
 def test_a_certificate_is_explained_with_its_bound_and_its_assumption() -> None:
     sentence = said(make_gated(), f"Round {CERTIFIED} is certified")
-    assert "(look 2 of 8 at alpha 0.00625): better than the untouched model on sealed items" in sentence
-    assert "add up to .05 at most" in sentence
+    assert "(look 2 of 8 at alpha .00625): better than the untouched model on sealed items" in sentence
+    assert "ever certify a model that is no better is at most 5% until the first certificate; after it" in sentence
     assert "does not exploit which look passed" in sentence
     later = make_gated()
     tier = {**(later.rounds[1].tier or {}), "anchor": 1}
@@ -134,7 +168,9 @@ def test_looks_that_failed_are_no_certificate() -> None:
     assert said(data, f"The champion, round {CHAMPION}").endswith("is provisional: promoted on dev, not certified.")
 
 
-@pytest.mark.parametrize(("place", "ending"), [(3, "over all runs: 5 left."), (8, "and with them looks.")])
+@pytest.mark.parametrize(
+    ("place", "ending"), [(3, "over all runs: 5 left."), (8, "for a new run in a new folder (--out).")]
+)
 def test_looks_left_or_spent(place: int, ending: str) -> None:
     data = make_gated()
     last = data.rounds[-1]
@@ -152,14 +188,11 @@ def test_a_round_that_found_no_look_left_says_how_to_add_items() -> None:
     reason = "no look: all 8 at these gate items are spent, so later champions stay provisional"
     tier = {**(last.tier or {}), "look": None, "rule": "spent", "reason": reason}
     data = replace(data, rounds=[*data.rounds[:-1], replace(last, tier=tier)])
-    assert (
-        said(data, "Round 6, no look")
-        == f"Round 6, {reason}; 'harness data extend FILE' adds items, and with them looks."
+    assert said(data, "Round 6, no look") == (
+        "Round 6, no look: all 8 at these gate items are spent, over all runs, so later champions stay provisional; "
+        "'harness data extend FILE' adds items, and with them looks, for a new run in a new folder (--out)."
     )
     assert look_words(tier, None) == "no look: none is left"
-    meanwhile = {**tier, "rule": "look", "reason": "look 8 of 8 at alpha 0.00625"}
-    data = replace(data, rounds=[*data.rounds[:-1], replace(last, tier=meanwhile)])
-    assert said(data, "Round 6, no look").startswith("Round 6, no look: another run has spent the last one; 'harness ")
 
 
 def test_why_the_last_round_was_not_looked_at_is_said() -> None:
@@ -171,7 +204,7 @@ def test_why_the_last_round_was_not_looked_at_is_said() -> None:
 def test_cells_flagged_on_dev_are_on_watch_and_gate_has_no_say(tmp_path: Path) -> None:
     sentence = said(make_gated(), "WATCH")
     assert sentence.startswith("WATCH: routing (any error), scope/wrong_answer of the champion look worse on dev")
-    assert "Flagged, not confirmed" in sentence
+    assert sentence.endswith("Flagged, not confirmed (the sealed items do not say): they are mined first.")
     html, _ = pages(make_gated(), tmp_path)
     assert "WATCH, flagged on dev against the last certified model: routing (any error), scope/wrong_answer." in html
     calm = make_gated()
@@ -182,8 +215,8 @@ def test_cells_flagged_on_dev_are_on_watch_and_gate_has_no_say(tmp_path: Path) -
 
 def test_what_cannot_be_seen_is_called_underpowered(tmp_path: Path) -> None:
     few, many = make_report_data(rounds=0, finished=False), make_report_data(rounds=0, finished=False, n=1400)
-    assert "UNDERPOWERED: a true gain of 3 points" in unknowns(few)[0]
-    assert "UNDERPOWERED" not in unknowns(many)[0]
+    assert "UNDERPOWERED: a true gain of 3 points" in said(few, "Minimum detectable effect")
+    assert "UNDERPOWERED" not in said(many, "Minimum detectable effect")
     html, markdown = pages(make_report_data(rounds=2, finished=False), tmp_path)
     for text in (html, markdown):
         assert "points: UNDERPOWERED, a true gain of 3 points is missed more often than one time in five" in text
@@ -210,83 +243,20 @@ def test_the_guard_is_judged_by_harm_below_2000_items_and_by_non_inferiority_abo
     )
 
 
+def test_the_guards_table_asks_for_harm(tmp_path: Path) -> None:
+    data = make_report_data(rounds=3)
+    p = probability(paired_guard(data).paired.p_worse)
+    html, markdown = pages(data, tmp_path)
+    assert f"over all items the one-sided sign-flip p of harm is {p}; minimum detectable effect" in html
+    assert f"One-sided sign-flip p of harm, over all items: {p}; minimum detectable effect" in markdown
+    for text in (html, markdown):
+        assert text.count("UNDERPOWERED, a true loss of 3 points is missed") == 1
+
+
 def paired_guard(data: ReportData) -> Any:
     assert data.guard_before is not None
     assert data.guard_after is not None
     return guard_finding(paired(data.guard_before, data.guard_after))
-
-
-# --- headline and scores
-
-
-def test_the_headline_names_certified_and_provisional_champions() -> None:
-    data = make_gated()
-    assert f"the provisional champion of round {CHAMPION} answers" in headline(data).sentence
-    tested = {**data.summary["test"], "model": "certified"}
-    assert (
-        "the certified champion of round 6 answers"
-        in headline(replace(data, summary={**data.summary, "test": tested})).sentence
-    )
-    assert "the provisional champion, round 6," in headline(make_gated(finished=False)).sentence
-
-
-def test_the_certified_model_has_its_line_in_the_score_table(tmp_path: Path) -> None:
-    data = make_gated()
-    lines = {line.name: line for line in build_view(data).scores}
-    again = data.summary["test_certified"]
-    assert again["round"] == CERTIFIED
-    own = lines[f"certified, round {CERTIFIED}"]
-    assert (own.dev, own.test, own.guard) == (data.rounds[1].entry["dev"], again["after"], None)
-    champion = lines[f"provisional champion, round {CHAMPION}"]
-    assert (champion.test, champion.guard) == (data.summary["test"]["after"], data.summary["guard"]["after"])
-    for text in pages(data, tmp_path):
-        assert percent(again["after"]["value"]) in text
-
-
-# --- a worn test
-
-
-def test_a_worn_test_is_left_out_as_if_it_were_not_opened(tmp_path: Path) -> None:
-    data = make_gated(openings=5)
-    sentence = said(data, "Test is worn")
-    assert sentence == (
-        "Test is worn: these items were opened 5 times over all runs, so their result has been chosen by; "
-        "'harness report RUN --worn' shows it."
-    )
-    assert headline(data).word == "Test is worn"
-    assert headline(data).tone == "open"
-    hidden = make_gated().summary["test"]
-    for text in pages(data, tmp_path):
-        assert "worn (opening 5)" in text
-        assert "harness report RUN --worn" in text
-        assert percent(hidden["before"]["value"]) + " (" not in text.split("What is not known")[0]
-        assert "held-out test items" not in text
-        assert "From the test items" not in text
-    assert build_view(data).cases_of == "dev"
-    assert "only the test items" not in " ".join(unknowns(data))
-
-
-def test_a_worn_test_that_was_asked_for_is_shown_and_labelled_everywhere(tmp_path: Path) -> None:
-    data = make_gated(openings=5, worn=True)
-    verdict = headline(data)
-    assert (verdict.tone, verdict.word) == ("open", "Worn (opening 5)")
-    assert "held-out" not in verdict.sentence
-    assert said(data, "Test is worn").endswith("has been chosen by.")
-    view = build_view(data)
-    assert view.comparisons[0].title == "Test, worn (opening 5)"
-    assert view.comparisons[1].title == "Test, worn (opening 5), against few-shot examples"
-    assert view.tags[0].where == "Test, worn (opening 5)"
-    html, markdown = pages(data, tmp_path)
-    assert "From the test items, worn (opening 5)." in html
-    assert "Test, worn (opening 5) Guard" in html
-    assert "| Model | Dev | Test, worn (opening 5) | Guard |" in markdown
-    assert percent(data.summary["test"]["after"]["value"]) in markdown
-
-
-def test_three_openings_are_not_worn() -> None:
-    data = make_gated(openings=3)
-    assert headline(data).word == "Better"
-    assert not any("worn" in sentence for sentence in unknowns(data))
 
 
 # --- error migration
@@ -392,5 +362,5 @@ def test_the_result_in_the_terminal(openings: int, worn: bool, capsys: pytest.Ca
     assert ("Test is worn: these items were opened 5 times" in out) == (openings == 5)
     assert ("'harness report RUN --worn' shows it" in out) == (not shown)
     assert ("test, worn (opening 5), provisional champion of round 6" in out) == worn
-    assert "Round 2 is certified (look 2 of 8 at alpha 0.00625)" in out
+    assert "Round 2 is certified (look 2 of 8 at alpha .00625)" in out
     assert "WATCH: routing (any error)" in out

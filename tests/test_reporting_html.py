@@ -19,12 +19,12 @@ from harness.reporting.formatting import MINUS, interval, percent, points
 from harness.reporting.html import HtmlReporter
 from harness.reporting.words import compare
 
-VOID = {"meta", "br", "hr", "img", "input", "link", "path", "line", "circle", "rect", "polyline"}
+VOID = {"meta", "br", "hr", "img", "input", "link", "path", "line", "circle", "rect", "polyline", "wbr"}
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "article", "div", "span"),
     *("h1", "h2", "h3", "h4", "h5", "p", "a", "b", "i", "strong", "small", "code", "mark", "ul", "li"),
     *("table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "figure", "figcaption", "details", "summary"),
-    *("svg", "text", "path", "line", "circle", "rect", "polyline"),
+    *("wbr", "svg", "text", "path", "line", "circle", "rect", "polyline"),
 }
 
 STATES: dict[str, dict[str, Any]] = {

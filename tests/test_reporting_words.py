@@ -12,6 +12,7 @@ from harness.errors.contract import ErrorRecord
 from harness.gate.verdict import Paired
 from harness.reporting.data import ReportData
 from harness.reporting.formatting import interval, percent, points
+from harness.reporting.summary import optimism_gap
 from harness.reporting.unknowns import unknowns
 from harness.reporting.words import compare, detectable, headline
 
@@ -83,8 +84,8 @@ def test_a_run_that_ended_without_test_claims_nothing(status: str, word: str) ->
 @pytest.mark.parametrize("finished", [True, False])
 def test_every_report_says_the_smallest_effect_and_that_nothing_is_certified(rounds: int, finished: bool) -> None:
     said = unknowns(make_report_data(rounds=rounds, finished=finished))
-    assert said[0].startswith("Minimum detectable effect: with 600 ")
-    assert any(sentence.startswith("Not certified") for sentence in said)
+    assert said[0].startswith("Not certified: ")
+    assert any(sentence.startswith("Minimum detectable effect: with 600 ") for sentence in said)
     assert any(sentence.startswith("Dev is optimistic") for sentence in said)
 
 
@@ -94,11 +95,33 @@ def test_a_certified_round_is_named() -> None:
     assert not any("Not certified" in sentence for sentence in said)
 
 
-def test_the_gap_between_dev_and_test_is_said() -> None:
+def test_the_gap_between_the_gains_on_dev_and_on_test_is_said() -> None:
     data = make_report_data(rounds=6, test_share=0.2)
-    dev, test = data.summary["champion"]["dev"]["value"], data.summary["test"]["after"]["value"]
-    gap = f"{points(dev - test, signed=False)} points lower"
-    assert any(gap in sentence for sentence in unknowns(data))
+    dev = data.summary["champion"]["dev"]["value"] - data.summary["baseline"]["dev"]["value"]
+    test = data.summary["test"]["delta"]
+    said = next(sentence for sentence in unknowns(data) if sentence.startswith("Dev is optimistic"))
+    assert said.endswith(
+        f"is {points(dev)} points on dev and {points(test)} on test: an optimism gap of {points(dev - test)}."
+    )
+
+
+def test_there_is_a_gap_only_where_the_champion_was_tested() -> None:
+    test = {"round": 3, "delta": 0.1}
+    assert optimism_gap(0.25, 3, test) == pytest.approx(0.15)
+    assert optimism_gap(-0.05, 3, test) == pytest.approx(-0.15)
+    for champion, of in ((3, None), (2, test), (0, {"round": 0, "delta": 0.0})):
+        assert optimism_gap(0.25, champion, of) is None
+    chosen = changed(make_report_data(rounds=6), optimism_gap=None)
+    assert any(sentence.endswith("the test figure is the one to quote.") for sentence in unknowns(chosen))
+
+
+def test_a_gain_that_is_well_above_what_can_be_missed_is_said_to_be() -> None:
+    much, little = make_report_data(rounds=6), make_report_data(rounds=6, test_share=0.09)
+    for data, seen in ((much, True), (little, False)):
+        said = next(sentence for sentence in unknowns(data) if sentence.startswith("Minimum detectable effect"))
+        assert "UNDERPOWERED" in said
+        gain = f"The gain found, {points(data.summary['test']['delta'])} points, is well above what would be missed."
+        assert said.endswith(gain) == seen
 
 
 def test_a_missing_guard_and_missing_few_shot_are_said() -> None:

@@ -18,7 +18,7 @@ _REASON = click.option("--reason", default="", metavar="TEXT", help="Why; record
 @click.argument("round", type=int)
 @_REASON
 def promote(run: Path, round: int, reason: str) -> None:
-    """Make ROUND of the run directory RUN the champion, whatever the gate said of it.
+    """Make ROUND of the run directory RUN the champion, whatever the verdict was; certifies nothing.
 
     The ledger records it as done by hand. 'harness iterate' goes on from it; test is not opened again for it.
     """
@@ -34,7 +34,8 @@ def promote(run: Path, round: int, reason: str) -> None:
 def rollback(run: Path, round: int | None, reason: str) -> None:
     """Make an earlier champion of the run directory RUN the champion again: ROUND, else the one before the present.
 
-    ROUND 0 is the untouched model. The ledger records it as done by hand.
+    ROUND 0 is the untouched model. Behind a certified round, the certified model before it counts again. The ledger
+    records it as done by hand.
     """
     from harness.loop.hand import roll_back
 

@@ -39,6 +39,8 @@ def iterate(
 ) -> None:
     """Diagnose, retrain on what fails, keep a candidate only when it is better; round after round.
 
+    What is kept is provisional; where it is clearly better on dev, one of eight looks at sealed items may certify it.
+
     The same command resumes after an interruption of any kind. Ctrl-C is safe.
     """
     begun = time.monotonic()

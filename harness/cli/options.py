@@ -24,7 +24,9 @@ _RUN_OPTIONS = (
     click.option("--engine", help="auto, harness, or a model name of lm-eval such as hf or vllm [default: auto]."),
     click.option("--fewshot", type=int, help="Solved examples of the few-shot arm; 0 leaves it out [default: 4]."),
     click.option("--batch-size", type=int, help="Items evaluated together [default: 64]."),
-    click.option("--limit", type=int, help="Most items of dev, test and guard each, for a trial run."),
+    click.option(
+        "--limit", type=int, help="Most items of dev, test and guard each, for a trial run (nothing is certified)."
+    ),
     click.option(
         "--cache/--no-cache", default=None, help="Reuse answers kept on disk, see docs/cache.md [default: yes]."
     ),

@@ -104,6 +104,33 @@ def legend_mark(outcome: Outcome) -> Markup:
     )
 
 
+def _clear_place(
+    words: str,
+    y: float,
+    ends: tuple[float, float],
+    drawn: Sequence[tuple[float, float, float, float]],
+    named: Sequence[float],
+) -> tuple[float, float]:
+    """Where the label of the line at ``y`` starts: not on the champion's label, and on as few marks as can be.
+
+    Args:
+        ends: the line's, left and right.
+        drawn: x of each mark, and the y of its whisker's top, of itself and of its whisker's bottom.
+        named: the y of other labels.
+    """
+    span = 6.3 * len(words)  # of 12 pixel text
+    starts = [ends[0] + step * (ends[1] - span - ends[0]) / 8 for step in range(9)]
+
+    def hidden(at: tuple[float, float]) -> tuple[bool, int, float]:
+        x, base = at
+        near = [mark for mark in drawn if x - 7 < mark[0] < x + span + 7]
+        marks = sum(base - 18 < middle < base + 9 for _, _, middle, _ in near)
+        whiskers = sum(top < base + 2 and bottom > base - 12 for _, top, _, bottom in near)
+        return any(abs(base - other) <= 12 for other in named), 3 * marks + whiskers, x
+
+    return min(((x, base) for x in starts for base in (y - 6, y + 15)), key=hidden)
+
+
 def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | None, width: int, label: str) -> Markup:
     """Dev score by round with 95% intervals, the champion as a stepped line, few-shot as a dashed one.
 
@@ -142,11 +169,11 @@ def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | No
     if fewshot is not None:
         y = up(fewshot)
         parts.append(_line(left, y, width - right, y, "fewshot"))
-        words = "few-shot" if narrow else "few-shot, untouched model"
+        words = f"{'few-shot' if narrow else 'few-shot, untouched model'} {100 * fewshot:.1f}%"
         named = [up(point.high) - 8 for point in points if point.round == champion and point.value is not None]
-        # Above its line or below it, whichever is farther from the champion's label: the two must not run together.
-        place = max((y - 6, y + 15), key=lambda at: min((abs(at - other) for other in named), default=0))
-        named_line.append(_text(left + 5, place, f"{words} {100 * fewshot:.1f}%", "note halo"))
+        drawn = [(across(i), up(p.high), up(p.value), up(p.low)) for i, p in enumerate(points) if p.value is not None]
+        start, place = _clear_place(words, y, (left + 5, width - right - 5), drawn, named)
+        named_line.append(_text(start, place, words, "note halo"))
     steps = f"M{_n(across(0))} {_n(up(points[0].champion))}"
     for index, point in enumerate(points[1:], start=1):
         steps += f"H{_n(across(index))}V{_n(up(point.champion))}"

@@ -29,8 +29,8 @@ def interval(ci95: Sequence[float]) -> str:
 
 
 def probability(p: float) -> str:
-    """A p-value: three decimals, ``<0.001`` below that."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    """A p-value as statistics writes it, without a zero before the point: ``.214``, ``< .001`` below three decimals."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def integer(value: float) -> str:

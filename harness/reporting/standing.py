@@ -13,7 +13,7 @@ from harness.state.kept import WORN
 
 DECIDED: Mapping[str, str] = {
     "promote": "promoted, provisional",
-    "certified": "certified",
+    "certified": "promoted, certified",
     "reject": "rejected",
     "rollback": "rolled back",
     "invalid": "invalid",
@@ -21,11 +21,24 @@ DECIDED: Mapping[str, str] = {
     "futility": "rejected early",
 }
 """Each outcome of a round (`outcome`) as a reader is told it."""
+RULES: Mapping[str, str] = {
+    "midp": "the mid-p on dev",
+    "loglikelihood": "the log-likelihood of the gold answers",
+    "futility": "the early stop",
+    "must-pass": "a must-pass item",
+    "degenerate": "degenerate answers",
+    "lost-skill": "a lost skill",
+    "harm": "harm against the last certified model",
+    "overlap": "overlapping training rows",
+    "environment": "an unlike environment",
+    "non-finite": "weights that are no numbers",
+    "crash": "a crash",
+}
+"""What decided a round, by the rule of its verdict (`harness.gate.verdict.Verdict`)."""
 _NO_LOOK: Mapping[str, str] = {
     "dev": "not clearly better on dev",
     "guard": "the guard blocks",
     "spent": "none is left",
-    "look": "none was left",  # another run took the last one meanwhile
     "no-items": "the domain has no gate items",
     "no-record": "no record is kept",
     "lost-record": "the record lacks looks",
@@ -50,16 +63,19 @@ def place(look: Mapping[str, Any]) -> int:
     return int(look["place"])
 
 
-def look_words(tier: Mapping[str, Any] | None, certified: bool | None) -> str:
-    """``look 2 of 8 at alpha 0.00625: certified``, or why there was none; empty where no look was in question.
+def look_words(tier: Mapping[str, Any] | None, certified: bool | None, rolled_back: bool = False) -> str:
+    """``look 2 of 8 at alpha .00625: certified``, or why there was none; empty where no look was in question.
 
     Args:
         tier: the second tier of the round, ``None`` where its candidate was not promoted.
         certified: the look's bit.
+        rolled_back: whether the round was; then the harm is said that it was for.
     """
     if tier is None:
         return ""
     look = tier["look"]
+    if rolled_back:
+        return f"{look_words(tier, certified)}; {_harm(tier)}" if look else _harm(tier)
     if look is None:
         return f"no look: {_NO_LOOK.get(tier['rule'], tier['rule'])}"
     return f"{look_level(look)}: {'certified' if certified else 'not certified'}"
@@ -67,14 +83,19 @@ def look_words(tier: Mapping[str, Any] | None, certified: bool | None) -> str:
 
 def gate_words(tier: Mapping[str, Any], certified: bool | None) -> str:
     """As `look_words`, with the arithmetic of why there was no look."""
-    if tier["look"] is not None:
-        return look_words(tier, certified)
-    return "no look: another run has spent the last one" if tier["rule"] == "look" else str(tier["reason"])
+    return str(tier["reason"]) if tier["look"] is None else look_words(tier, certified)
 
 
 def look_level(look: Mapping[str, Any]) -> str:
-    """``look 2 of 8 at alpha 0.00625``."""
-    return f"look {place(look)} of {LOOKS} at alpha {look['alpha']:.5g}"
+    """``look 2 of 8 at alpha .00625``."""
+    alpha = f"{look['alpha']:.5g}".removeprefix("0")
+    return f"look {place(look)} of {LOOKS} at alpha {alpha}"
+
+
+def _harm(tier: Mapping[str, Any]) -> str:
+    """``harm on dev against round 2``: why a round was rolled back."""
+    where = "dev" if str(tier["rollback"]).startswith("dev ") else "the guard"
+    return f"harm on {where} against " + (f"round {tier['anchor']}" if tier["anchor"] else "the untouched model")
 
 
 def round_words(entry: Mapping[str, Any]) -> str:
@@ -87,7 +108,7 @@ def round_words(entry: Mapping[str, Any]) -> str:
     if what not in ("promote", "certified"):
         return DECIDED[what]
     if what == "certified":
-        return "promoted, certified" + (f" (look {place(tier['look'])} of {LOOKS})" if tier else "")
+        return DECIDED[what] + (f" (look {place(tier['look'])} of {LOOKS})" if tier else "")
     if tier is None:
         return DECIDED[what]
     asked = f"look {place(tier['look'])} of {LOOKS}: not certified" if tier["look"] else look_words(tier, None)

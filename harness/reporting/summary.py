@@ -46,6 +46,7 @@ def build_summary(
     openings = final.get("openings")
     shown = worn or (openings or 0) < WORN
     seconds = base["seconds"] + sum(sum(data["seconds"].values()) for data in rounds)
+    test = final.get("test") if shown else None
     return {
         "schema": SCHEMA,
         "run": opened["run"],
@@ -59,9 +60,10 @@ def build_summary(
         "champion": {"round": champion, "dev": champion_dev.score.as_dict()},
         "certified_round": ledger.anchor or None,
         "looks": _looks(rounds),
-        "test": final.get("test") if shown else None,
+        "test": test,
         "test_certified": final.get("test_certified") if shown else None,
         "test_openings": openings,
+        "optimism_gap": optimism_gap(champion_dev.score.value - base["dev"]["value"], champion, test),
         "guard": {key: value for key, value in final["guard"].items() if key not in ("p_worse", "finding")}
         if final.get("guard")
         else None,
@@ -81,6 +83,20 @@ def build_summary(
             for entry in ledger.of_kind(*BY_HAND)
         ],
     }
+
+
+def optimism_gap(dev_gain: float, champion: int, test: Mapping[str, Any] | None) -> float | None:
+    """The champion's gain on dev over that on test, both zero-shot against the untouched model, -2 to 2.
+
+    Args:
+        dev_gain: difference of the dev scores, -1 to 1.
+        champion: its round.
+        test: the object ``test``.
+
+    Returns:
+        ``None`` where the champion is the untouched model, or no test result of it is shown.
+    """
+    return dev_gain - test["delta"] if test and champion and test["round"] == champion else None
 
 
 def _looks(rounds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the verdict does not know, in sentences: power, certificates, looks, dev's optimism, forgetting, controls."""
+"""What a run does and does not show, in sentences: certificates, looks, power, dev's optimism, forgetting, controls."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ MINIMUM_EFFECT = 0.03
 
 
 def unknowns(data: ReportData) -> list[str]:
-    """What the verdict does not know, one sentence each; the smallest effect that could have been seen comes first."""
+    """What the run shows and what it does not, one sentence each; what is certified comes first."""
     summary = data.summary
-    sentences = [_smallest_effect(data), *certificates(data)]
-    sentences += [sentence for sentence in (worn_sentence(summary),) if sentence]
-    sentences += [_optimism(data), _guard(data)]
+    sentences = [*certificates(data), *filter(None, [worn_sentence(summary)])]
+    sentences += [_smallest_effect(data), _optimism(data), _guard(data)]
     if summary["baseline"].get("dev_fewshot") is None:
         sentences.append("The untouched model was not scored with few-shot examples: prompting alone may do as well.")
     control = "One run, one seed: how much changes when nothing changes was not measured"
@@ -52,15 +51,16 @@ def certificates(data: ReportData) -> list[str]:
     looks = summary.get("looks", ())
     if certified is None:
         gave = f"{plural(len(looks), 'look')} at the sealed gate items gave no certificate"
+        gave += " that still counts" if any(look["certified"] for look in looks) else ""  # rolled back by hand
         none = gave if looks else "the sealed gate items were not looked at"
         sentences = [f"Not certified: {none}, so nothing here carries an error budget over the rounds."]
         if champion:
-            sentences.append(f"The champion, round {champion}, is provisional: promoted on dev, not certified.")
+            sentences.append(f"The champion, round {champion}, is provisional: {_chosen(summary)}, not certified.")
     else:
-        sentences = [_certificate(data, certified)]
+        sentences = [_certificate(data, certified), *filter(None, [_below_fewshot(summary)])]
         if champion and champion != certified:
             sentences.append(
-                f"The champion, round {champion}, is provisional: promoted on dev, not certified; "
+                f"The champion, round {champion}, is provisional: {_chosen(summary)}, not certified; "
                 f"the certified model is that of round {certified}."
             )
     sentences += [sentence for sentence in (_looks(data), _watch(data)) if sentence]
@@ -72,12 +72,33 @@ def _certificate(data: ReportData, certified: int) -> str:
     which = f" ({look_level(look)})" if look else ""
     tier = next((view.tier for view in data.rounds if view.number == certified), None)
     before = f"round {tier['anchor']}, certified before it," if tier and tier["anchor"] else "the untouched model"
-    bound = f"{TOTAL_ALPHA:g}".removeprefix("0")
     return (
-        f"Round {certified} is certified{which}: better than {before} on sealed items that "
-        f"nothing was chosen by. The levels of all looks up to a first false certificate add up to "
-        f"{bound} at most, whatever the training does; after a certificate that assumes that the training does not "
-        "exploit which look passed."
+        f"Round {certified} is certified{which}: better than {before} on sealed items that nothing was chosen by. "
+        "A look asks items that training never saw and tells only yes or no. The chance that the looks at these items "
+        f"ever certify a model that is no better is at most {100 * TOTAL_ALPHA:g}% until the first certificate; after "
+        "it, only if the training does not exploit which look passed."
+    )
+
+
+def _chosen(summary: Mapping[str, Any]) -> str:
+    """How a provisional champion came to be the champion."""
+    by_hand = summary.get("by_hand") or ()
+    if by_hand and by_hand[-1]["champion"] == summary["champion"]["round"]:
+        return f"chosen by hand after round {by_hand[-1]['after_round']}"
+    return "promoted on dev"
+
+
+def _below_fewshot(summary: Mapping[str, Any]) -> str:
+    """That the certified model does worse on test than prompting the untouched one; empty where it does not."""
+    tests = [summary.get("test_certified"), summary.get("test")]
+    test = next((test for test in tests if test and test["round"] == summary["certified_round"]), None)
+    fewshot = test.get("before_fewshot") if test else None
+    if test is None or fewshot is None or test["after"]["value"] >= fewshot["value"]:
+        return ""
+    below = points(fewshot["value"] - test["after"]["value"], signed=False)
+    return (
+        f"On test the certified model answers {percent(test['after']['value'])} right, {below} points fewer than the "
+        f"untouched model with few-shot examples, {percent(fewshot['value'])}."
     )
 
 
@@ -86,16 +107,18 @@ def _looks(data: ReportData) -> str:
     asked = [view for view in data.rounds if view.tier is not None]
     if not asked:
         return ""
-    more = "'harness data extend FILE' adds items, and with them looks"
+    more = (
+        "so later champions stay provisional; 'harness data extend FILE' adds items, and with them looks, "
+        "for a new run in a new folder (--out)"
+    )
     last, tier = asked[-1], asked[-1].tier or {}
-    if tier["look"] is None and tier["rule"] in ("spent", "look"):
-        said = gate_words(tier, None)
-        return f"Round {last.number}, {said}." if "data extend" in said else f"Round {last.number}, {said}; {more}."
+    if tier["look"] is None and tier["rule"] == "spent":
+        return f"Round {last.number}, no look: all {LOOKS} at these gate items are spent, over all runs, {more}."
     looked = [view.tier["look"] for view in asked if view.tier and view.tier["look"]]
     if looked:
         left = LOOKS - place(looked[-1])
         spent = f"{place(looked[-1])} of {LOOKS} looks at these gate items are spent, over all runs"
-        said = f"{spent}: {left} left." if left else f"{spent}, so later champions stay provisional; {more}."
+        said = f"{spent}: {left} left." if left else f"{spent}, {more}."
     else:
         said = ""
     if tier["look"] is None:
@@ -104,14 +127,14 @@ def _looks(data: ReportData) -> str:
 
 
 def _watch(data: ReportData) -> str:
-    """Cells of the champion that look harmed on dev; what gate says of them is told by nobody."""
+    """Cells of the champion that look harmed on dev; nobody tells whether the sealed items say so too."""
     champion: RoundView | None = next((v for v in data.rounds if v.number == data.summary["champion"]["round"]), None)
     cells = watched(champion.tier if champion else None)
     if not cells:
         return ""
     return (
         f"WATCH: {', '.join(cells)} of the champion look worse on dev than those of the last certified model "
-        "(p < .10). Flagged, not confirmed: they are mined first, and what gate says of them is not told."
+        "(p < .10). Flagged, not confirmed (the sealed items do not say): they are mined first."
     )
 
 
@@ -140,6 +163,8 @@ def _smallest_effect(data: ReportData) -> str:
     )
     if smallest > MINIMUM_EFFECT:
         sentence += f" UNDERPOWERED: a true gain of {100 * MINIMUM_EFFECT:g} points is one of these; add items."
+        if comparison is not None and comparison.ci95[0] > smallest:
+            sentence += f" The gain found, {points(comparison.delta)} points, is well above what would be missed."
     return sentence
 
 
@@ -150,11 +175,14 @@ def _optimism(data: ReportData) -> str:
         return start + "; the test items, worn, have been chosen by as well, and new ones alone give an honest figure."
     if summary.get("test") is None:
         return start + "; only the test items, opened once at the end, give an honest figure."
-    dev, test = summary["champion"]["dev"]["value"], summary["test"]["after"]["value"]
-    if summary["test"]["round"] != summary["champion"]["round"] or summary["champion"]["round"] == 0:
+    gap = summary["optimism_gap"]
+    if gap is None:
         return start + "; the test figure is the one to quote."
-    gap = f"{points(dev - test, signed=False)} points lower" if dev > test else "no lower in this run"
-    return f"{start} (dev {percent(dev)}; test {percent(test)}, {gap})."
+    gain = summary["champion"]["dev"]["value"] - summary["baseline"]["dev"]["value"]
+    return (
+        f"{start}. Its gain on the untouched model, both zero-shot, is {points(gain)} points on dev and "
+        f"{points(summary['test']['delta'])} on test: an optimism gap of {points(gap)}."
+    )
 
 
 def _guard(data: ReportData) -> str:

@@ -24,22 +24,13 @@ from harness.reporting.escape import head, tail
 from harness.reporting.formatting import percent, score_interval
 from harness.reporting.metrics import Confused, MetricTable, confused, metric_tables
 from harness.reporting.prompting import PromptRow, prompt_rows, sentences
-from harness.reporting.standing import DECIDED, champion_words, look_words, worn_label
+from harness.reporting.scores import ScoreLine, columns, score_lines
+from harness.reporting.standing import DECIDED, RULES, champion_words, look_words, worn_label
 from harness.reporting.unknowns import MINIMUM_EFFECT, unknowns, watched
 from harness.reporting.words import Headline, compare, detectable, headline, status_line
 
 WIDE, NARROW = 760, 320
 """Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
-
-
-@dataclass(frozen=True)
-class ScoreLine:
-    """One model's ``Score`` on each set; ``None`` where it was not measured."""
-
-    name: str
-    dev: Mapping[str, Any] | None
-    test: Mapping[str, Any] | None
-    guard: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -51,12 +42,19 @@ class Comparison:
         reference: heading of the first of the two scores.
         rows: ``(name, before Score, after Score, paired comparison)`` of each skill, all items last.
         power: what so many items can see, in words.
+        question, p: what the one-sided p over all items is of, in words, and its value.
+        worn: whether the items have been chosen by, so that nothing is called better or worse.
+        certified: the same of the last certified model, where that is another one (``test_certified``).
     """
 
     title: str
     reference: str
     rows: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Paired], ...]
     power: str
+    question: str
+    p: float
+    worn: bool = False
+    certified: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ class Training:
 
     view: RoundView
     decided: str
+    rule: str
     skills: tuple[str, ...]
     mix: tuple[tuple[str, tuple[int, ...], int], ...]
     samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
@@ -109,7 +108,9 @@ class View:
 
     Attributes:
         standings: round to what became of it.
-        looks: round to its look at the gate items, or why there was none; rounds that were not promoted are left out.
+        columns: heading and number of items of each set of ``scores``.
+        looks: round to its look at the gate items, why there was none, or why it was rolled back; rounds that were not
+            promoted are left out.
         watch: round to the cells that its candidate was flagged for on dev, where there are any.
         worn: what marks the test result as chosen by; empty where it is not.
     """
@@ -120,6 +121,7 @@ class View:
     status: str
     stopped: str
     scores: tuple[ScoreLine, ...]
+    columns: tuple[tuple[str, int | None], ...]
     score_charts: tuple[Markup, ...]
     rounds: tuple[RoundView, ...]
     standings: Mapping[int, str]
@@ -146,18 +148,23 @@ class View:
 def build_view(data: ReportData) -> View:
     """Everything on the page, from the data alone: the same data gives the same view."""
     cases_of, cases = case_groups(data)
-    times = _times(data.rounds)
+    times, scores = _times(data.rounds), score_lines(data)
     return View(
         summary=data.summary,
         headline=headline(data),
         unknowns=tuple(unknowns(data)),
         status=status_line(data),
         stopped=data.stopped,
-        scores=_scores(data),
+        scores=scores,
+        columns=columns(scores),
         score_charts=_score_charts(data),
         rounds=tuple(data.rounds),
         standings={view.number: _standing(view, data.summary["champion"]["round"]) for view in data.rounds},
-        looks={view.number: look_words(view.tier, view.entry.get("certified")) for view in data.rounds if view.tier},
+        looks={
+            view.number: look_words(view.tier, view.entry.get("certified"), view.outcome == "rollback")
+            for view in data.rounds
+            if view.tier
+        },
         watch={view.number: ", ".join(cells) for view in data.rounds if (cells := watched(view.tier))},
         worn=worn_label(data.summary),
         categories=category_table(data),
@@ -184,35 +191,6 @@ def _standing(view: RoundView, champion: int) -> str:
     if view.outcome in ("promote", "certified"):
         return champion_words(view.outcome == "certified")
     return f"{DECIDED[view.outcome]}, champion"  # by hand
-
-
-def _scores(data: ReportData) -> tuple[ScoreLine, ...]:
-    summary = data.summary
-    test, guard = summary.get("test") or {}, summary.get("guard") or {}
-    champion, certified = summary["champion"], summary.get("certified_round")
-    again = summary.get("test_certified") or {}
-    guard_before = guard.get("before") or (data.guard_before.score.as_dict() if data.guard_before else None)
-    rows = [ScoreLine("untouched model", summary["baseline"]["dev"], test.get("before"), guard_before)]
-    fewshot = summary["baseline"].get("dev_fewshot")
-    if fewshot is not None or test.get("before_fewshot") is not None:
-        rows.append(ScoreLine("untouched model, few-shot", fewshot, test.get("before_fewshot"), None))
-    dev = {view.number: view.entry.get("dev") for view in data.rounds} | {champion["round"]: champion["dev"]}
-    tested = data.final_round if data.final_round is not None else test.get("round")
-    answers: dict[int, Mapping[str, Any] | None] = {}
-    if again:
-        answers[again["round"]] = again["after"]
-    if test:
-        answers[test["round"]] = test["after"]
-    for number in sorted({champion["round"], certified or 0, tested or 0} - {0}):
-        names = [
-            *(["certified"] if number == certified else []),
-            *(["provisional"] if number == champion["round"] != certified else []),
-            *(["champion"] if number == champion["round"] else []),
-        ]
-        name = " ".join(names) or "earlier champion"
-        line = ScoreLine(f"{name}, round {number}", dev.get(number), answers.get(number), None)
-        rows.append(replace(line, guard=guard.get("after")) if number == tested else line)
-    return tuple(rows)
 
 
 def _score_charts(data: ReportData) -> tuple[Markup, ...]:
@@ -251,7 +229,9 @@ def _comparison(
     before: Evaluation | None,
     after: Evaluation | None,
     reference: str = "Before",
+    harm: bool = False,
 ) -> Comparison | None:
+    """``harm``: the question is what was lost, and not what was gained."""
     whole = compare(before, after)
     if before is None or after is None or whole is None:
         return None
@@ -263,22 +243,30 @@ def _comparison(
             if paired is not None:
                 rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
     rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
-    return Comparison(title, reference, tuple(rows), power_line(detectable(whole), MINIMUM_EFFECT))
+    power = power_line(detectable(whole), MINIMUM_EFFECT)
+    if harm:
+        return Comparison(
+            title, reference, tuple(rows), power.replace("true gain", "true loss"), "of harm", whole.p_worse
+        )
+    return Comparison(title, reference, tuple(rows), power, "that it is better", whole.p)
 
 
 def _comparisons(data: ReportData) -> list[Comparison]:
     summary = data.summary
-    found = []
+    found: list[Comparison | None] = []
     test = summary.get("test")
     if test and test["round"]:
         mark = worn_label(summary)
         title = f"Test, {mark}" if mark else "Test: held out from all choosing"
-        found.append(_comparison(title, data.test_before, data.test_after))
+        whole = _comparison(title, data.test_before, data.test_after)
+        found.append(replace(whole, certified=summary.get("test_certified")) if whole else None)
         title = f"Test{mark and ', ' + mark}, against few-shot examples"
         found.append(_comparison(title, data.test_before_fewshot, data.test_after, "Few-shot"))
+        found = [replace(each, worn=bool(mark)) for each in found if each]
     if summary["champion"]["round"]:
         found.append(_comparison("Dev: used for choosing, so optimistic", data.baseline_dev, data.champion_dev))
-        found.append(_comparison("Guard: general questions, to see forgetting", data.guard_before, data.guard_after))
+        title = "Guard: general questions, to see forgetting"
+        found.append(_comparison(title, data.guard_before, data.guard_after, harm=True))
     return [comparison for comparison in found if comparison is not None]
 
 
@@ -327,6 +315,7 @@ def _training(view: RoundView) -> Training:
     return Training(
         view=view,
         decided=DECIDED[view.outcome],
+        rule=RULES.get(view.verdict["rule"], view.verdict["rule"]),
         skills=skills,
         mix=tuple(mix),
         samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),

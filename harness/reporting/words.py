@@ -125,7 +125,11 @@ def _dev_headline(data: ReportData) -> Headline:
     elif status in ("stopped", "failed"):
         word, so_far = status.capitalize(), f"after {done} of {plural(asked, 'round')}"
     else:
-        word, so_far = "Test is worn" if worn(summary) else "No test yet", f"{plural(done, 'round')} done"
+        word, so_far = "No test yet", f"{plural(done, 'round')} done"
+    openings, join = worn(summary), ";"
+    if openings and word == "No test yet":
+        word, join = "Test is worn", ""
+        so_far = f"its items were opened {openings} times, so no test result is shown. After {plural(done, 'round')}"
     if done == 0:
         return Headline(
             "open", word, f"no round is done yet; the untouched model answers {_right(champion['dev'], 'dev')}."
@@ -134,16 +138,17 @@ def _dev_headline(data: ReportData) -> Headline:
         return Headline(
             "open",
             word,
-            f"{so_far}, none promoted; the champion is still the untouched model, which answers "
+            f"{so_far}, none promoted{join or ','} the champion is still the untouched model, which answers "
             f"{_right(champion['dev'], 'dev')}.",
         )
     model = champion_words(champion["round"] == summary.get("certified_round"))
-    sentence = f"{so_far}; the {model}, round {champion['round']}, answers {_right(champion['dev'], 'dev')}"
+    sentence = f"{so_far}{join} the {model}, round {champion['round']}, answers {_right(champion['dev'], 'dev')}"
     comparison = compare(data.baseline_dev, data.champion_dev)
     if comparison is not None:
         sentence += f", {_gain(comparison.delta, comparison.ci95, 'before')}"
-    if worn(summary):
-        return Headline("open", word, f"{sentence}. The test result is {worn_label(summary)} and not shown.")
+    if openings:
+        said = f" The test result is {worn_label(summary)} and not shown." if join else ""
+        return Headline("open", word, f"{sentence}.{said}")
     return Headline("open", word, sentence + ". That is of dev, which chose it: the test items have not been opened.")
 
 
