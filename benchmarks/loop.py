@@ -92,9 +92,10 @@ def scripted(work: Path, asked: Any) -> dict[str, Any]:
 
 def ours(work: Path, asked: Any) -> dict[str, Any]:
     """Run ``harness iterate``; its scores and the seconds of its phases."""
-    out = work / "harness"
-    shutil.rmtree(out, ignore_errors=True)
-    env = environment() | {"HARNESS_CACHE": str(private_cache(work / "cache"))}
+    out, state = work / "harness", work / "state"
+    for folder in (out, state):  # of an earlier measurement; four openings of test would hide its result
+        shutil.rmtree(folder, ignore_errors=True)
+    env = environment() | {"HARNESS_CACHE": str(private_cache(work / "cache")), "HARNESS_STATE": str(state)}
     command = [sys.executable, "-c", _HARNESS, "iterate", "--rounds", str(asked.rounds), "--fewshot", "0"]
     command += ["--recipe", str(write_recipe(work / "auto.yaml", asked.rows)), "--seed", str(asked.seed)]
     command += ["--model", asked.model, "--device", "cpu", "--out", str(out), "--json"]

@@ -15,8 +15,8 @@ from harness.config import Settings
 from harness.evaluated import load_evaluation
 from harness.evaluation.domain import ChatTemplate
 from harness.evaluation.engine import Engine
-from harness.loop.iterate import iterate
-from harness.loop.run import Run
+from harness.loop.rounds import run_round
+from harness.loop.run import Run, baseline
 from harness.loop.workbench import Workbench
 from harness.storage import read_json
 from harness.training.contract import Example, Start, TrainProgress, TrainResult
@@ -25,8 +25,8 @@ from harness.verify.verify import verify_run
 
 pytestmark = [pytest.mark.model, pytest.mark.e2e]
 
-VICTIM = "grounded"
-OTHERS = ("dialogue", "paraphrase", "scope")
+VICTIM = "dialogue"
+OTHERS = ("paraphrase", "scope")
 GROUP = "group: small_desk\ntask: [{}]\n"
 RECIPE = """
 method: lora
@@ -104,7 +104,9 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("HARNESS_STATE", raising=False)
         with opened(settings, folder / "run", TerminalListener()) as run:
             run.workbench = Saboteur(run)
-            iterate(run, 2, None, lambda: None)
+            baseline(run)
+            for _ in range(2):
+                run_round(run)
     return folder / "run"
 
 
@@ -125,7 +127,7 @@ def test_a_real_gain_on_one_skill_is_certified_by_one_look(run_dir: Path) -> Non
 
 def test_losing_one_skill_while_the_mean_rises_is_rejected_with_its_name(run_dir: Path) -> None:
     before, after = by_skill(run_dir / "rounds/001"), by_skill(run_dir / "rounds/002")
-    assert sum(after.values()) > sum(before.values()) + 0.2  # the mean of four skills rises by more than five points
+    assert sum(after.values()) > sum(before.values()) + 0.2  # the mean of three skills rises by more than six points
     assert after[VICTIM] < before[VICTIM] - 0.2
     verdict = decided(run_dir, 2)
     assert (verdict["decision"], verdict["rule"]) == ("reject", "lost-skill")

@@ -209,11 +209,14 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
 
     def together(name: str, items: Sequence[Item], others: Mapping[str, int]) -> list[Evaluation]:
         """The head's answers, then those of ``others`` (folder to round); again where memory halved the batch."""
+        found: dict[str, Evaluation] = {}
         while True:
             head = _asked(run, name, items, number, folder / name)
-            found = [head, *(of(model, name, items, head, again) for again, model in others.items())]
-            if all(alike(head, other) for other in found):
-                return found
+            for again, model in others.items():
+                if again not in found or not alike(found[again], head):
+                    found[again] = of(model, name, items, head, again)
+            if all(alike(head, other) for other in found.values()):
+                return [head, *found.values()]
 
     compared = f"{weights(folder)} against {weights(run.round_dir(state.anchor)) if state.anchor else 'the base'}"
     before = of(state.anchor, "dev", prepared.dev, candidate, "anchor_dev")

@@ -167,7 +167,7 @@ class Run:
         return self.load(self._champion[1])
 
     def load(self, folder: Path) -> Evaluation:
-        """A dev evaluation as it is on disk. Three are kept in memory: the champion's, the candidate's and the anchor's."""
+        """A dev evaluation as it is on disk. In memory: those of champion, candidate, anchor."""
         found = self._evaluations.pop(folder, None) or load_evaluation(folder)
         while len(self._evaluations) > 2:
             del self._evaluations[next(iter(self._evaluations))]
