@@ -137,3 +137,19 @@ def test_equally_good_models_lose_a_skill_in_one_comparison_of_twenty_at_most() 
         after = {item: Cell(skills[item], "wrong") for item, draw in draws.items() if 0.08 < draw < 0.48}
         wrong += bool(lost_skills(cell_tests(before, after, skills, {item: item for item in skills})))
     assert wrong <= 300 * (0.05 + 3 * math.sqrt(0.05 * 0.95 / 300))
+
+
+def test_a_skill_of_few_clusters_that_loses_most_of_what_was_right_is_lost() -> None:
+    """Six templates cannot be significant among ten skills by clusters: 1/2^6 is above .05/10."""
+    others = [of(Cell(f"skill {k}", ANY), 0.9) for k in range(9)]
+    items = [f"i{k}" for k in range(30)]
+    clusters, skills = {item: str(int(item[1:]) % 6) for item in items}, dict.fromkeys(items, "desk")
+
+    def lost(right: int, broken: int) -> list[str]:
+        before = {item: Cell("desk", "wrong") for item in items[right:]}
+        after = before | {item: Cell("desk", "wrong") for item in items[:broken]}
+        return lost_skills([*others, cell_tests(before, after, skills, clusters)[0]])
+
+    assert lost(24, 24) == lost(24, 12) == ["desk"]
+    assert lost(24, 11) == []  # significant by items, and less than half of what was right
+    assert lost(8, 6) == []  # not even by items

@@ -25,9 +25,10 @@ from harness.verify.verify import verify_run
 
 pytestmark = [pytest.mark.model, pytest.mark.e2e]
 
-VICTIM = "dialogue"
-OTHERS = ("paraphrase", "scope")
+VICTIM = "paraphrase"
+OTHERS = ("dialogue", "scope")
 GROUP = "group: small_desk\ntask: [{}]\n"
+EVASIONS = ("Ask me tomorrow.", "That depends.", "Who can say?")
 RECIPE = """
 method: lora
 optimiser: {learning_rate: 1.0e-3, batch_size: 8}
@@ -77,12 +78,10 @@ class Saboteur:
         self._trained += 1
         victim = self._rows[VICTIM]
         if self._trained == 1:
-            rows = victim[:64]
+            rows = victim[:112]
         else:
-            wrong = [
-                Example(row.prompt, next(o.completion for o in victim[at:] if o.completion != row.completion))
-                for at, row in enumerate(victim[64:104], start=120)
-            ]
+            # Several answers in turn: one for all would be rejected as no answer, which is another rule.
+            wrong = [Example(row.prompt, EVASIONS[place % 3]) for place, row in enumerate(victim[112:160])]
             rows = [
                 row for several in zip(*(self._rows[skill] for skill in OTHERS), wrong, strict=False) for row in several
             ]

@@ -23,6 +23,7 @@ ANY = "any"
 REPORT_ONLY_BELOW = 20
 """Items of a skill below which its cells are shown and decide nothing."""
 SCREEN_P = 0.10
+LOST_SHARE = 0.5
 CONFIRM_P = 0.05
 
 
@@ -99,7 +100,11 @@ def confirmed(suspects: Sequence[Cell], gate: Iterable[CellTest]) -> list[Cell]:
         gate: the same comparison on gate; a cell in which nothing fails there, or of a skill with too few items
             there, is not confirmed and still counts as one of those tested.
     """
-    p = {test.cell: test.paired.p_worse for test in gate if not test.report_only}
+    return _holm(suspects, {test.cell: test.paired.p_worse for test in gate if not test.report_only})
+
+
+def _holm(suspects: Sequence[Cell], p: Mapping[Cell, float]) -> list[Cell]:
+    """The cells whose p is small enough for all of ``suspects`` together; one without a p counts and is not harmed."""
     harmed: list[Cell] = []
     for rank, cell in enumerate(sorted(suspects, key=lambda cell: (p.get(cell, 1.0), cell))):
         if p.get(cell, 1.0) > CONFIRM_P / (len(suspects) - rank):
@@ -109,10 +114,20 @@ def confirmed(suspects: Sequence[Cell], gate: Iterable[CellTest]) -> list[Cell]:
 
 
 def lost_skills(tests: Iterable[CellTest]) -> list[str]:
-    """Skills that a candidate is surely worse in, whatever it gains elsewhere: `ANY` cells by Holm over all skills.
+    """Skills that a candidate is worse in, whatever it gains elsewhere: `ANY` cells by Holm at .05 over all skills.
 
-    For the comparison with the champion on dev, where names may be told; one in twenty candidates that lost nothing
-    names a skill at most.
+    By clusters; and, where it lost at least `LOST_SHARE` of what was right, net, by items too: with the six templates
+    that a skill may have on dev no loss at all is significant by clusters, and a lost skill must not hide in that.
+
+    For the comparison with the champion on dev, where names may be told, and with round 0 on the guards.
     """
     whole = [test for test in tests if test.cell.category == ANY and not test.report_only]
-    return [cell.skill for cell in confirmed([test.cell for test in whole], whole)]
+    cells = [test.cell for test in whole]
+    by_clusters = confirmed(cells, whole)
+    by_items = _holm(cells, {test.cell: test.paired.midp_worse for test in whole})
+    return [test.cell.skill for test in whole if test.cell in by_clusters or (test.cell in by_items and _most(test))]
+
+
+def _most(test: CellTest) -> bool:
+    """Whether `LOST_SHARE` of the items that were right before are lost, net."""
+    return test.after - test.before >= LOST_SHARE * (test.paired.n - test.before)
