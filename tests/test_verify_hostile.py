@@ -207,7 +207,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda run: change_rows(run / "final/002/guard/responses.parquet", twice),
         "final/002/guard: guard items.sha256: expected ",
     ),
-    "a dev item less": (lambda run: drop(run / "rounds/002/dev"), "rounds/002/dev: dev items.n: expected 40, found 39"),
+    "a dev item less": (lambda run: drop(run / "rounds/001/dev"), "rounds/001/dev: dev items.n: expected 40, found 39"),
     "skills": (
         lambda run: change_rows(run / "baseline/dev/responses.parquet", lambda f: f.__setitem__("skill", "add")),
         "baseline/dev/responses.parquet: skill of item ",

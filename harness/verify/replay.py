@@ -24,7 +24,7 @@ from harness.storage import read_json
 from harness.training.recipe import Recipe
 from harness.verify.evaluations import Evaluations
 from harness.verify.files import CONFIG, LEDGER, RunFiles
-from harness.verify.findings import Findings
+from harness.verify.findings import Findings, common
 from harness.verify.rounds import RoundCheck
 from harness.verify.tiers import TierCheck, check_all_looks, openings_so_far, record_at_hand
 
@@ -266,5 +266,6 @@ def check_prompts(root: Path, files: RunFiles, evaluations: Evaluations, finding
             for arm in (ZERO, *([FEW] if found["fewshot"] else []))
         }
         expected = json.loads(json.dumps(compare_prompts(scored, found["fewshot"])))
+        expected = expected if files.sealed else common(expected, found)
         if findings.equal("comparisons of prompts", where, "content", expected, found) and raw != written(found):
             findings.mismatch(where, "bytes", "as it was written", "other white space or escapes")
