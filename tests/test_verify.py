@@ -536,7 +536,7 @@ def test_decisions_by_other_rules_are_not_called_wrong(run: Path, monkeypatch: p
     findings = verify_run(run)
     assert lines(findings) == []
     assert findings.notes == [
-        "not recomputed: decisions, targets and training rows of rounds made by rules 2 (here: rules 3)"
+        "not recomputed: decisions, certificates, targets and training rows of rounds made by rules 2 (here: rules 3)"
     ]
 
 

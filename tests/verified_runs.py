@@ -113,21 +113,32 @@ def make_good(run_dir: Path) -> None:
     """Recompute every recorded hash, as someone would who covers a change up: manifests, ledger, report."""
     for path in run_dir.rglob("*.done.json"):
         record = read_json(path)
-        record["files"] = {name: sha256_file(path.parent / name) for name in record["files"]}
-        write_json(path, signed(record))
+        if isinstance(record, dict):
+            if isinstance(record.get("files"), dict):
+                record["files"] = _hashed(path.parent, record["files"])
+            write_json(path, signed(record))
     path, prev = run_dir / "ledger.jsonl", GENESIS
     lines = []
     for raw in path.read_text().splitlines():
         entry = json.loads(raw)
         data = entry["data"]
-        data |= {"files": {name: sha256_file(run_dir / name) for name in data["files"]}} if "files" in data else {}
+        if isinstance(data, dict) and isinstance(data.get("files"), dict):
+            data["files"] = _hashed(run_dir, data["files"])
         digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
         lines.append(canonical_json({**entry, "prev": prev, "hash": digest}))
         prev = digest
     path.write_text("".join(f"{line}\n" for line in lines))
     report = run_dir / "report" / "files.json"
-    files = {name: {"sha256": sha256_file(run_dir / name), "ledger_head": prev} for name in read_json(report)["files"]}
-    write_json(report, signed({"files": files}))
+    record = read_json(report)
+    if isinstance(record, dict) and isinstance(record.get("files"), dict):
+        for name in filter(None, record["files"]):
+            if (run_dir / name).is_file() and isinstance(record["files"][name], dict):
+                record["files"][name] |= {"sha256": sha256_file(run_dir / name), "ledger_head": prev}
+        write_json(report, signed(record))
+
+
+def _hashed(folder: Path, files: dict[str, Any]) -> dict[str, Any]:
+    return {name: sha256_file(folder / name) if (folder / name).is_file() else files[name] for name in files}
 
 
 def make_old(run_dir: Path) -> None:
@@ -146,6 +157,7 @@ def make_old(run_dir: Path) -> None:
         if entry["kind"] == "look":
             continue
         data = {key: value for key, value in entry["data"].items() if key not in added}
+        data |= {"certified": None} if entry["kind"] == "round" else {}
         if entry["kind"] == "final":
             data["test"]["p"], data["guard"]["p_worse"] = 0.25, 0.75  # reckoned otherwise then
             del data["guard"]["finding"]
@@ -158,3 +170,4 @@ def make_old(run_dir: Path) -> None:
     for name in ("by_hand", "looks", "test_certified", "test_openings"):
         change(run_dir / "summary.json", lambda summary, name=name: summary.pop(name))
     change(run_dir / "summary.json", lambda summary: summary["test"].update(p=0.25))
+    change(run_dir / "summary.json", lambda summary: [each.update(certified=None) for each in summary["rounds"]])

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from harness.cli.verify import TRUST
+
 MOST_MOVES = 20
 """Moves shown in the terminal; all of them are in the file."""
 
@@ -18,7 +20,8 @@ MOST_MOVES = 20
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write into [default: RUN/rescored].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
-def rescore(run: Path, out: Path | None, as_json: bool) -> None:
+@click.option("--trust-code", is_flag=True, help=TRUST)
+def rescore(run: Path, out: Path | None, as_json: bool, trust_code: bool) -> None:
     """Classify the saved responses of the run directory RUN with the classifiers of now; show what moved.
 
     Needs no model. Scores and verdicts stay: nothing of the run's own is written to.
@@ -27,7 +30,7 @@ def rescore(run: Path, out: Path | None, as_json: bool) -> None:
     from harness.verify.rescore import rescore as classify_anew
 
     with _progress(quiet=as_json) as progress:
-        result = classify_anew(run, out, progress)
+        result = classify_anew(run, out, progress, trust_code)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return

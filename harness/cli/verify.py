@@ -11,7 +11,10 @@ import click
 if TYPE_CHECKING:
     from harness.verify.findings import Findings
 
-
+TRUST = (
+    "Run the classifiers that the run's settings and its tasks' utils.py bring as Python code or as a model, with your "
+    "rights: only where you trust whoever made the run. Without it they are left out, which is said."
+)
 _MAIN = (
     "files", "ledger entries", "evaluations", "responses", "records of errors", "sets of training rows", "targets",
     "paired tests", "verdicts", "test results",
@@ -22,8 +25,9 @@ _MAIN = (
 @click.command(short_help="Recompute a run's decisions from what is on disk, without a model.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+@click.option("--trust-code", is_flag=True, help=TRUST)
 @click.pass_context
-def verify(context: click.Context, /, run: Path, as_json: bool) -> int:
+def verify(context: click.Context, /, run: Path, as_json: bool, trust_code: bool) -> int:
     """Recompute scores, errors, tests, verdicts and hashes of the run directory RUN; name the first that is wrong.
 
     Needs no model and writes nothing. Ends with 1 where something does not match; -v lists all of it.
@@ -31,7 +35,7 @@ def verify(context: click.Context, /, run: Path, as_json: bool) -> int:
     begun = time.monotonic()
     from harness.verify.verify import verify_run
 
-    findings = verify_run(run)
+    findings = verify_run(run, trust_code)
     seconds = time.monotonic() - begun
     if as_json:
         import json

@@ -115,8 +115,10 @@ class SchemaCategory:
 
 def _read_schema(path: str, name: str) -> Any:
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a named pipe or a device never ends
+            raise ValueError("it is no file")
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as the JSON schema of category '{name}': {error}") from error
 
 
@@ -208,13 +210,39 @@ class FunctionCategory:
         raise TypeError(f"expected a bool, a reason or labels, got {type(answer).__name__}")
 
 
-def custom_classifiers(custom: Mapping[str, CustomCategory]) -> tuple[Classifier, ...]:
+class NotRun:
+    """Stands in for a classifier whose code is not to be run: every item is reported as not assessed.
+
+    Attributes:
+        what: what it is, as it stands behind its name in a sentence.
+    """
+
+    version = "not run"
+
+    def __init__(self, name: str, what: str, categories: tuple[str, ...] = ()) -> None:
+        self.name, self.what = name, what
+        self.categories = categories or (name,)
+
+    def classify(self, item: ItemResult) -> list[ErrorLabel]:
+        """One label a category that says NOT_ASSESSED and why."""
+        return [not_assessed(category, f"{self.name} {self.what} is not run") for category in self.categories]
+
+
+def custom_classifiers(custom: Mapping[str, CustomCategory], run_code: bool = True) -> tuple[Classifier, ...]:
     """The classifiers of ``classifiers: {custom: ...}``.
+
+    Args:
+        run_code: whether functions are loaded; else a `NotRun` stands in for each.
 
     Raises:
         InputError: a pattern, schema or function cannot be used.
     """
-    return tuple(_custom(name, given) for name, given in custom.items())
+    return tuple(
+        _custom(name, given)
+        if run_code or given.function is None
+        else NotRun(name, f"is a function of the run's own ({given.function})")
+        for name, given in custom.items()
+    )
 
 
 def _custom(name: str, given: CustomCategory) -> Classifier:

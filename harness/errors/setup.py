@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.config import ClassifierSettings
 from harness.errors.contract import Classifier, ErrorRecord
-from harness.errors.custom import custom_classifiers, domain_classifiers
+from harness.errors.custom import NotRun, custom_classifiers, domain_classifiers
 from harness.errors.proven import triggering
 from harness.errors.registry import ON_REQUEST, classifier_names, load_classifiers
 from harness.errors.taxonomy import PRECEDENCE, classify_all
@@ -38,24 +38,31 @@ class Taxonomy:
         }
 
 
-def load_taxonomy(settings: ClassifierSettings | None = None, folders: Iterable[Path] = ()) -> Taxonomy:
+def load_taxonomy(
+    settings: ClassifierSettings | None = None, folders: Iterable[Path] = (), not_run: Collection[str] | None = None
+) -> Taxonomy:
     """Put the classifiers together that are installed, that a domain brings and that ``harness.yaml`` declares.
 
     Args:
         settings: the ``classifiers`` section; the defaults where left out.
         folders: of the domain's tasks, whose ``utils.py`` may list ``CLASSIFIERS``.
+        not_run: where given, no function and no model that ``settings`` name is loaded: a `NotRun` stands in for each,
+            and for each of these names that nothing here has.
 
     Raises:
         InputError: an unknown classifier or category (the nearest is named), a name that is taken, a category of
             one's own that cannot be used.
     """
     settings = settings or ClassifierSettings()
-    own = [*domain_classifiers(list(folders)), *custom_classifiers(settings.custom)]
+    own = [*domain_classifiers(list(folders)), *custom_classifiers(settings.custom, not_run is None)]
     if settings.hallucination_model:
-        from harness.errors.hallucination_model import load_learned
+        from harness.errors.hallucination_model import CATEGORY, NAME, load_learned
 
-        own.append(load_learned(Path(settings.hallucination_model)))
+        learned, what = settings.hallucination_model, "is a model of the run's own"
+        own.append(load_learned(Path(learned)) if not_run is None else NotRun(NAME, what, (CATEGORY,)))
     installed = classifier_names()
+    for name in sorted(set(not_run or ()) - {*installed, *(each.name for each in own)}):
+        own.append(NotRun(name, "is not here, or of the domain's own"))
     known = [*installed, *(each.name for each in own)]
     for place, name in enumerate(known):
         if name in known[:place]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.config import Settings
 from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier
+from harness.errors.custom import NotRun
 from harness.errors.setup import Taxonomy, load_taxonomy
 from harness.errors.taxonomy import PRECEDENCE, classify_all
 from harness.evaluation.items import ItemResult
-from harness.exceptions import EnvironmentFault, InputError
+from harness.exceptions import HarnessError
 from harness.locate import data_folder
+from harness.verify.findings import UNREADABLE
 from harness.yamlfile import read_yaml
 
 
@@ -81,23 +83,29 @@ class _Remembering:
         return found
 
 
-def present_taxonomy(run_dir: Path, manifest: Mapping[str, Any]) -> Taxonomy:
+def present_taxonomy(run_dir: Path, manifest: Mapping[str, Any], trust_code: bool = False) -> Taxonomy:
     """The classifiers that the run's settings and domain ask for, as they are now.
+
+    Args:
+        trust_code: whether code and models that the run's settings point to may be loaded; without, what is installed
+            judges, and so do patterns and schemas, and a `NotRun` stands in for each other one.
 
     Raises:
         InputError: the settings cannot be read, or name something that is not here any more.
     """
     settings: Settings = read_yaml(run_dir / "config.yaml").build(Settings)
-    taxonomy = load_taxonomy(settings.classifiers)
-    recorded = manifest["identity"].get("classifiers", {})
-    if set(recorded) - {each.name for each in taxonomy.classifiers}:
-        tasks = manifest["identity"]["data"]["tasks"]
-        return load_taxonomy(settings.classifiers, task_folders(tasks, settings.include_path))
-    return taxonomy
+    chosen = settings.classifiers
+    if not trust_code:
+        named = {*manifest["identity"].get("classifiers", {}), *chosen.only, *chosen.also, *chosen.disable}
+        # A category that only such a classifier has is not known here; the order of the others stays.
+        taxonomy = load_taxonomy(replace(chosen, precedence=[], trigger=[]), not_run=named)
+        first = chosen.precedence
+        return replace(taxonomy, precedence=(*first, *(each for each in PRECEDENCE if each not in first)))
+    return load_taxonomy(chosen, task_folders(manifest["identity"]["data"]["tasks"], settings.include_path))
 
 
-def run_classifiers(run_dir: Path, manifest: Mapping[str, Any]) -> RunClassifiers:
-    """Those of the run's classifiers that are here in the same version."""
+def run_classifiers(run_dir: Path, manifest: Mapping[str, Any], trust_code: bool = False) -> RunClassifiers:
+    """Those of the run's classifiers that are here in the same version, and may be run (see `present_taxonomy`)."""
     identity = manifest["identity"]
     recorded: Mapping[str, str] = identity.get("classifiers", {})
     precedence = tuple(identity.get("precedence", PRECEDENCE))
@@ -105,19 +113,24 @@ def run_classifiers(run_dir: Path, manifest: Mapping[str, Any]) -> RunClassifier
         reason = "the run does not say which classifiers it had"
         return RunClassifiers((), precedence, False, frozenset(), (reason,))
     try:
-        here = {each.name: each for each in present_taxonomy(run_dir, manifest).classifiers}
-    except (InputError, EnvironmentFault, TypeError) as error:
+        here = {each.name: each for each in present_taxonomy(run_dir, manifest, trust_code).classifiers}
+    except (HarnessError, *UNREADABLE) as error:
         return RunClassifiers((), precedence, False, frozenset(), (f"the classifiers cannot be loaded: {error}",))
-    same = [here[name] for name, version in recorded.items() if name in here and here[name].version == version]
-    differences = []
+    same, differences = [], []
     others: set[str] = set()
     for name, version in recorded.items():
-        if name not in here:
+        own = here.get(name)
+        if isinstance(own, NotRun):
+            differences.append(f"classifier {name} {own.what}, its code is not run without --trust-code")
+            others |= set(own.categories)
+        elif own is not None and own.version == version:
+            same.append(own)
+        elif own is None:
             differences.append(f"classifier {name} is not here")
             others.add(name)  # its categories are not known; built-in ones are named like theirs
-        elif here[name].version != version:
-            differences.append(f"classifier {name} is version {here[name].version} here, {version} in the run")
-            others |= set(here[name].categories)
+        else:
+            differences.append(f"classifier {name} is version {own.version} here, {version} in the run")
+            others |= set(own.categories)
     categories = frozenset(category for each in same for category in each.categories) - others
     number = _Numbers()
     remembering = tuple(each if isinstance(each, GroupClassifier) else _Remembering(each, number) for each in same)

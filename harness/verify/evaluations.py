@@ -9,9 +9,10 @@ from typing import Any
 
 from harness.evaluated import SCORES, Evaluation, load_evaluation, scores
 from harness.evaluation.items import ItemResult, item_id
+from harness.exceptions import HarnessError, InputError
 from harness.loop.run import categories
 from harness.storage import read_json
-from harness.verify.findings import Findings, common
+from harness.verify.findings import UNREADABLE, Findings, common, is_sealed
 
 
 class Evaluations:
@@ -30,10 +31,18 @@ class Evaluations:
         """The evaluation in ``folder``.
 
         Raises:
-            InputError: a file is missing or damaged; names it.
+            InputError: a file is missing or damaged; names it. Or the folder is none of the run's.
         """
         if folder not in self._read:
-            self._read[folder] = load_evaluation(folder)
+            where = folder.relative_to(self._root)
+            if ".." in where.parts:
+                raise InputError(f"{where}: is no folder of the run")
+            try:
+                self._read[folder] = load_evaluation(folder)
+            except (HarnessError, *UNREADABLE) as error:
+                if is_sealed(where.as_posix()):  # what cannot be read is not quoted either
+                    raise InputError(f"{where}: missing or damaged") from error
+                raise
         return self._read[folder]
 
     def known(self) -> Mapping[Path, Evaluation]:
@@ -57,12 +66,18 @@ class Evaluations:
                 self._findings.equal("scores", where, "result of the phase", expected, found, only=found)
 
     def _check_scores(self, where: str, evaluation: Evaluation) -> None:
-        """Each item's id, and its score as far as that can be told without the task's own code."""
+        """Each item's id, skill and cluster, and its score as far as that can be told without the task's own code."""
         findings = self._findings
         for result in evaluation.results:
             place = f"{where}/responses.parquet"
             if item_id(result.task, result.doc) != result.item_id:
                 findings.mismatch(place, "item id", item_id(result.task, result.doc), result.item_id)
+            for what, expected, found in (
+                ("skill", result.doc.get("skill"), result.skill),  # without one the task's, which its code may name
+                ("cluster", result.doc.get("cluster") or result.item_id, result.cluster),
+            ):
+                if expected and str(expected) != found:
+                    findings.mismatch(place, f"{what} of item {result.item_id}", str(expected), found)
             if not 0.0 <= result.correct <= 1.0:
                 findings.mismatch(place, f"score of item {result.item_id}", "0 to 1", result.correct)
             if chosen(result) and not re.fullmatch(r"\[.*\]", result.target, re.DOTALL):

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.loop.ledger import GENESIS, Entry, entry_hash
+from harness.loop.iterate import CERTIFIED, CHAMPION
+from harness.loop.ledger import Entry
 from harness.loop.lock import LOCK, PID, held_by
 from harness.loop.phases import signed
 from harness.reporting.load import REPORT_FILES
 from harness.storage import canonical_json, sha256_file, sha256_text
 from harness.training.contract import CANDIDATE, LEARNER
 from harness.verify.findings import Findings
+from harness.verify.records import LEDGER as LEDGER
+from harness.verify.records import check_phase, hashes
 
-LEDGER, MANIFEST, CONFIG = "ledger.jsonl", "manifest.json", "config.yaml"
+MANIFEST, CONFIG = "manifest.json", "config.yaml"
 RESCORED = "rescored/rescore.json"
 _PHASE = re.compile(r"(baseline|baseline/prompts/[^/]+|rounds/\d+|final/\d+)/[^/]+\.done\.json")
 _DERIVED = re.compile(r"report/|rescored/|summary\.(json|md)$")
+_ROUND = re.compile(r"(rounds|final)/")
+_LINKS = frozenset(link for name in (CHAMPION, CERTIFIED) for link in (name, f".{name}.tmp"))
+"""Links that a run has; the latter while one is replaced."""
 
 
 @dataclass
@@ -36,7 +43,7 @@ class RunFiles:
     """
 
     root: Path
-    names: list[str]
+    names: Sequence[str]
     phases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     sealed: bool = False
     reports: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -54,89 +61,101 @@ class RunFiles:
         return f"{folder}/{name}.done.json" in self.phases
 
 
-def read_ledger(root: Path, findings: Findings) -> list[Entry]:
-    """The ledger's entries up to the first that does not continue the chain; that one is a mismatch."""
-    path = root / LEDGER
-    if not path.is_file():
-        findings.mismatch(LEDGER, "file", "the run's ledger", "nothing")
-        return []
-    entries: list[Entry] = []
-    lines = path.read_bytes().split(b"\n")
-    if lines.pop() != b"":
-        findings.mismatch(f"{LEDGER}:{len(lines) + 1}", "last line", "a whole line", "one cut off or changed")
-    prev = GENESIS
-    for number, line in enumerate(lines, start=1):
-        where = f"{LEDGER}:{number}"
-        try:
-            entry = Entry(**json.loads(line))
-            expected = entry_hash(entry.seq, entry.time, entry.kind, entry.data, entry.prev)
-            text = canonical_json(entry.__dict__).encode()
-        except (ValueError, TypeError) as error:
-            findings.mismatch(where, "entry", "a ledger entry", f"{type(error).__name__}: {error}")
-            return entries
-        findings.checked["ledger entries"] += 1
-        if entry.prev != prev or entry.seq != number - 1:
-            findings.mismatch(where, "hash of the entry before", prev, entry.prev)
-            return entries
-        if entry.hash != expected or text != line:
-            findings.mismatch(where, "hash of the entry", entry.hash, expected)
-            return entries
-        entries.append(entry)
-        prev = entry.hash
-    return entries
+def regular_files(root: Path, findings: Findings) -> list[str]:
+    """Paths of all files of a run, relative to it; whatever is no file, no folder and no link of a run's is a mismatch.
+
+    Nobody should open such things: a link leads anywhere, a named pipe never ends.
+    """
+
+    def unreadable(error: OSError) -> None:
+        where = os.path.relpath(error.filename, root)
+        findings.mismatch(Path(where).as_posix(), "kind of file", "a folder that can be read", error.strerror)
+
+    found = []
+    for folder, folders, names in os.walk(root, onerror=unreadable):  # does not follow links
+        for path in (Path(folder, name) for name in (*folders, *names)):
+            name = path.relative_to(root).as_posix()
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # of a run that goes on
+                continue
+            if stat.S_ISREG(mode):
+                found.append(name)
+            elif stat.S_ISLNK(mode) and name not in _LINKS:
+                findings.mismatch(name, "kind of file", "a file or folder", f"a link to {os.readlink(path)}")
+            elif not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode):
+                findings.mismatch(name, "kind of file", "a file or folder", "a pipe, socket or device")
+    return sorted(found)
 
 
-def check_files(root: Path, entries: Sequence[Entry], findings: Findings) -> RunFiles:
-    """Compare every file with what was recorded of it; say which files nothing was recorded of."""
-    files = RunFiles(root, _walk(root))
+def check_files(root: Path, names: Sequence[str], entries: Sequence[Entry], findings: Findings) -> RunFiles:
+    """Compare every file with what was recorded of it; say which files nothing was recorded of.
+
+    Args:
+        names: as from `regular_files`.
+    """
+    files = RunFiles(root, names)
     vouched: dict[str, str] = {}
     for entry in entries:
         vouched = {**entry.data.get("files", {}), **vouched}  # the first word on a file stands
         files.sealed = files.sealed or (entry.kind == "open" and "files" in entry.data)
-    known = set(vouched)
-    for name in files.names:
-        if _PHASE.fullmatch(name):
-            record = _signed_record(root, name, findings, known, required=files.sealed)
-            if isinstance(record, dict) and isinstance(record.get("files"), dict):
+    known, told, going = set(vouched), frozenset(vouched), _in_progress(entries)
+    for name in names:
+        if not _PHASE.fullmatch(name):
+            continue
+        record = _signed_record(root, name, findings, known, required=files.sealed)
+        with findings.attempt(name, "record"):
+            if record is not None:
+                check_phase(record)
                 files.phases[name] = record
                 folder = PurePosixPath(name).parent
-                vouched |= {f"{folder}/{relative}": digest for relative, digest in record["files"].items()}
-    if REPORT_FILES in files.names:
-        record = _signed_record(root, REPORT_FILES, findings, known)
-        files.reports = dict((record or {}).get("files", {}))
-        vouched |= {name: str(row["sha256"]) for name, row in files.reports.items()}
-    if RESCORED in files.names:
-        record = _signed_record(root, RESCORED, findings, known)
-        vouched |= {f"rescored/{name}": digest for name, digest in (record or {}).get("files", {}).items()}
+                vouched = {**{f"{folder}/{each}": digest for each, digest in record["files"].items()}, **vouched}
+        if files.sealed and name not in told and _ROUND.match(name) and not any(map(name.startswith, going)):
+            findings.mismatch(name, "record", "one that the ledger speaks of", "one of which it knows nothing")
+    for name in (name for name in (REPORT_FILES, RESCORED) if name in names):
+        record = _signed_record(root, name, findings, known)
+        with findings.attempt(name, "record"):
+            if record is not None:
+                vouched = {**_derived(name, record, files), **vouched}
     known |= set(vouched)
-    present = set(files.names)
+    present = set(names)
     for name in sorted(vouched):
-        if name in present:
-            findings.checked["files"] += 1
-            found = sha256_file(root / name)
-            if found != vouched[name]:
-                findings.mismatch(name, _what(name), vouched[name], found)
-        elif not _may_be_pruned(root, name):
-            findings.mismatch(name, "file", f"one with hash {vouched[name][:12]}", "nothing")
-        else:
-            findings.checked["files deleted as no longer needed"] += 1
+        with findings.attempt(name, "file"):
+            if name in present:
+                findings.checked["files"] += 1
+                found = sha256_file(root / name)
+                if found != vouched[name]:
+                    findings.mismatch(name, _what(name), vouched[name], found)
+            elif not _may_be_pruned(root, name):
+                findings.mismatch(name, "file", f"one with hash {vouched[name][:12]}", "nothing")
+            else:
+                findings.checked["files deleted as no longer needed"] += 1
     _check_own(root, files, entries, findings, known)
-    _check_rest(files, entries, findings, sorted(present - known))
+    _check_rest(files, going, findings, sorted(present - known))
     return files
+
+
+def _derived(name: str, record: Mapping[str, Any], files: RunFiles) -> dict[str, str]:
+    """Hashes that the record ``name`` has of files that are written anew at any time; it has no say in others.
+
+    Raises:
+        KeyError: a part is missing.
+        TypeError, ValueError: a part is of another kind, or of the run itself.
+    """
+    if name == RESCORED:
+        return {f"rescored/{each}": digest for each, digest in hashes(record["files"]).items()}
+    found = hashes({each: row["sha256"] for each, row in dict(record["files"]).items()})
+    own = [each for each in found if not _DERIVED.match(each)]
+    if own:
+        raise ValueError(f"{own[0]} is no file of a report")
+    files.reports = record["files"]
+    return found
 
 
 def _what(name: str) -> str:
     if _DERIVED.match(name):
         return "hash of a derived file ('harness report' writes the report's anew)"
     return "hash of the file"
-
-
-def _walk(root: Path) -> list[str]:
-    found = []
-    for folder, _, names in os.walk(root):  # does not follow links
-        relative = Path(folder).relative_to(root)
-        found += [(relative / name).as_posix() for name in names if not (Path(folder) / name).is_symlink()]
-    return sorted(found)
 
 
 def _signed_record(
@@ -147,9 +166,9 @@ def _signed_record(
     Args:
         required: whether a record without one is a mismatch.
     """
-    raw = (root / name).read_bytes()
     record: dict[str, Any] | None = None
     with findings.attempt(name, "record"):
+        raw = (root / name).read_bytes()
         record = dict(json.loads(raw))
         if required or "sha256" in record:
             known.add(name)
@@ -170,7 +189,8 @@ def written(value: Any) -> bytes:
 def _may_be_pruned(root: Path, name: str) -> bool:
     """Learners' states, and whole models, that no later round needs are deleted folder by folder."""
     parts = PurePosixPath(name).parts
-    return parts[0] == "rounds" and parts[2] in (LEARNER, CANDIDATE) and not root.joinpath(*parts[:3]).exists()
+    whole = len(parts) > 3 and parts[0] == "rounds" and parts[2] in (LEARNER, CANDIDATE)
+    return whole and not root.joinpath(*parts[:3]).exists()
 
 
 def _check_own(root: Path, files: RunFiles, entries: Sequence[Entry], findings: Findings, known: set[str]) -> None:
@@ -198,16 +218,23 @@ def _check_own(root: Path, files: RunFiles, entries: Sequence[Entry], findings: 
         known.add(name)
 
 
-def _check_rest(files: RunFiles, entries: Sequence[Entry], findings: Findings, rest: Sequence[str]) -> None:
-    """Files of which nothing was recorded: locks, what killed processes left, rounds in progress, and strangers."""
-    process = held_by(files.root)
+def _check_rest(files: RunFiles, going: Sequence[str], findings: Findings, rest: Sequence[str]) -> None:
+    """Files of which nothing was recorded: locks, what killed processes left, rounds in progress, and strangers.
+
+    Args:
+        going: folders in which a phase may be under way.
+    """
+    process = ""
+    with findings.attempt(LOCK, "file"):
+        process = held_by(files.root)
     if process:
         findings.note(f"in use by process {process}: what it is writing now is not covered")
-    going = _in_progress(entries)
     uncovered, unfinished = [], []
     for name in rest:
-        parts = PurePosixPath(name).parts
-        content = (files.root / name).read_bytes() if name in (LOCK, PID) else b""
+        parts, content = PurePosixPath(name).parts, b""
+        if name in (LOCK, PID):
+            with findings.attempt(name, "file"):
+                content = (files.root / name).read_bytes()
         if name == LOCK:
             if content:
                 findings.mismatch(name, "content", "an empty file", content[:40])

@@ -46,12 +46,19 @@ class LabelCheck:
 
     Args:
         load: reads an evaluation in this process.
+        trust_code: as `harness.verify.classifiers.present_taxonomy` takes it.
     """
 
     def __init__(
-        self, root: Path, manifest: Mapping[str, Any], jobs: Sequence[Job], load: Callable[[Path], Evaluation]
+        self,
+        root: Path,
+        manifest: Mapping[str, Any],
+        jobs: Sequence[Job],
+        load: Callable[[Path], Evaluation],
+        trust_code: bool = False,
     ) -> None:
         self._root, self._manifest, self._jobs, self._load = root, manifest, jobs, load
+        self._trust = trust_code
         self._pool: ProcessPoolExecutor | None = None
         self._futures: list[Future[list[Findings]]] = []
         cores = os.cpu_count() or 1
@@ -59,7 +66,7 @@ class LabelCheck:
         if sum(job.n for job in jobs) >= BESIDE and cores > 1:
             parts = self._parts
             self._pool = ProcessPoolExecutor(len(parts), mp_context=multiprocessing.get_context("spawn"))
-            self._futures = [self._pool.submit(check_labels, root, manifest, part) for part in parts]
+            self._futures = [self._pool.submit(check_labels, root, manifest, part, trust_code) for part in parts]
 
     def __enter__(self) -> LabelCheck:
         return self
@@ -81,7 +88,7 @@ class LabelCheck:
                 return [found[job.folder] for job in self._jobs]
             except (BrokenProcessPool, OSError):
                 pass  # too little memory for another process, or none allowed: then in this one
-        return check_labels(self._root, self._manifest, self._jobs, self._load)
+        return check_labels(self._root, self._manifest, self._jobs, self._trust, self._load)
 
 
 def _parts(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -94,10 +101,11 @@ def check_labels(
     root: Path,
     manifest: Mapping[str, Any],
     jobs: Sequence[Job],
+    trust_code: bool = False,
     load: Callable[[Path], Evaluation] = load_evaluation,
 ) -> list[Findings]:
     """Classify each evaluation anew and compare; the findings of each, in order."""
-    classifiers = run_classifiers(root, manifest)
+    classifiers = run_classifiers(root, manifest, trust_code)
     found = []
     for job in jobs:
         findings = Findings()

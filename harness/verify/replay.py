@@ -18,16 +18,19 @@ from harness.loop.hand import anchor_behind, champions
 from harness.loop.iterate import CERTIFIED as CERTIFIED_LINK
 from harness.loop.iterate import CHAMPION, link_target
 from harness.loop.ledger import BY_HAND, Entry
-from harness.loop.run import BASELINE, GUARDS, alike, categories
+from harness.loop.run import BASELINE, GUARDS, alike, categories, champion_folder
 from harness.loop.state import LoopState, step
 from harness.storage import read_json
 from harness.training.recipe import Recipe
 from harness.verify.evaluations import Evaluations
 from harness.verify.files import CONFIG, LEDGER, RunFiles
-from harness.verify.findings import Findings
+from harness.verify.findings import Findings, common
 from harness.verify.rounds import RoundCheck
 from harness.verify.tiers import TierCheck, check_all_looks, openings_so_far, record_at_hand
 
+STATUSES = ("finished", "converged", "stopped", "failed")
+ALL_RIGHT = "nothing fails on dev any more after round {}"
+"""What `harness.loop.iterate.should_stop` gives as the reason where every dev item is right."""
 _FORMER: Mapping[str, Mapping[str, None]] = {
     "test": dict.fromkeys(("p", "model")),
     "guard": dict.fromkeys(("p_worse", "finding")),
@@ -51,13 +54,14 @@ class Replay:
         self._fewshot = self._identity["settings"]["fewshot"]
         self.state = LoopState()
         self._past: list[Entry] = []
-        self._kept = record_at_hand(root, findings)
+        self._asked: int | None = None
+        self.kept = record_at_hand(root, findings)
 
     def run(self, entries: Sequence[Entry]) -> None:
         """Check ``entries``, the ledger from its first line on."""
         handlers = {
             "open": self._open, "baseline": self._baseline, "round": self._round, "test_opened": self._test_opened,
-            "look": self._look,
+            "look": self._look, "asked": self._rounds_asked,
             "final": self._final, "stop": self._stop, **dict.fromkeys(BY_HAND, self._by_hand),
         }  # fmt: skip
         for entry in entries:
@@ -67,13 +71,14 @@ class Replay:
                     handlers[entry.kind](where, entry)
             with self._findings.attempt(where, "state of the loop"):
                 self.state = step(self.state, entry, self._recipe)
+                for name, number in (("champion", self.state.champion), ("anchor", self.state.anchor)):
+                    if name in entry.data:
+                        self._findings.equal(f"{name}s", where, name, number, entry.data[name])
             self._past.append(entry)
-            for name, number in (("champion", self.state.champion), ("anchor", self.state.anchor)):
-                if name in entry.data:
-                    self._findings.equal(f"{name}s", where, name, number, entry.data[name])
-        self._links()
+        with self._findings.attempt(".", "links"):
+            self._links()
         with self._findings.attempt(LEDGER, "looks at gate"):
-            check_all_looks(self._root, entries, self.state.done, self._kept, self._findings)
+            check_all_looks(self._root, entries, self.state.done, self.kept, self._findings)
 
     def _open(self, where: str, entry: Entry) -> None:
         settings = self._identity["settings"]
@@ -100,7 +105,7 @@ class Replay:
 
     def _round(self, where: str, entry: Entry) -> None:
         common = (self._files, self._evaluations, self._findings, self.state)
-        tier = TierCheck(self._root, *common, self._past, self._kept)
+        tier = TierCheck(self._root, *common, self._past, self.kept)
         RoundCheck(self._root, self._identity, self._recipe, *common, tier).run(where, entry.data)
 
     def _look(self, where: str, entry: Entry) -> None:
@@ -147,11 +152,11 @@ class Replay:
     def _openings(self, test: Evaluation, found: int) -> int:
         """How often test was opened, over all runs as far as the domain's record is at hand."""
         own = self.state.opened_test
-        if self._kept is not None:
+        if self.kept is not None:
             items = list(test.correctness())
-            own = openings_so_far(self._root, self.state.done, items, self._kept)
+            own = openings_so_far(self._root, self.state.done, items, self.kept)
             # Another run may have opened it while this one was interrupted between opening and result.
-            return found if own <= found <= self._kept.opened(items) else own
+            return found if own <= found <= self.kept.opened(items) else own
         if found > own:
             self._findings.note("not compared: openings of test by other runs, whose record is not at hand")
         return max(own, found)
@@ -165,8 +170,27 @@ class Replay:
     def _load(self, folder: str, name: str) -> Evaluation:
         return self._evaluations.load(self._root / folder / name)
 
+    def _rounds_asked(self, where: str, entry: Entry) -> None:
+        self._asked = entry.data["rounds"]
+
     def _stop(self, where: str, entry: Entry) -> None:
-        self._findings.equal("endings", where, "round", self.state.done, entry.data["round"])
+        """Why the run ended; budgets, interruptions and faults are taken as they stand."""
+        status, reason = entry.data["status"], str(entry.data["reason"])
+        equal = self._findings.equal
+        equal("endings", where, "round", self.state.done, entry.data["round"])
+        if status == "finished" and self._asked is not None:
+            found = (reason, self.state.done >= self._asked)
+            equal("endings", where, "reason", (f"all {self._asked} rounds done", True), found)
+        elif status == "converged":
+            champion = champion_folder(self._root, self.state.champion, self.state.done)
+            right = all(result.correct >= 1.0 for result in self._evaluations.load(champion).results)
+            rejected = f"{self.state.rejections} rounds in a row brought no promotion (stop_after "
+            if right:
+                equal("endings", where, "reason", ALL_RIGHT.format(self.state.done), reason)
+            elif not self.state.rejections or not reason.startswith(rejected):
+                self._findings.mismatch(where, "reason", f"{rejected}...", reason)
+        elif status not in STATUSES:
+            self._findings.mismatch(where, "status", f"one of {', '.join(STATUSES)}", status)
 
     def _by_hand(self, where: str, entry: Entry) -> None:
         chosen = entry.data["champion"]
@@ -242,5 +266,6 @@ def check_prompts(root: Path, files: RunFiles, evaluations: Evaluations, finding
             for arm in (ZERO, *([FEW] if found["fewshot"] else []))
         }
         expected = json.loads(json.dumps(compare_prompts(scored, found["fewshot"])))
+        expected = expected if files.sealed else common(expected, found)
         if findings.equal("comparisons of prompts", where, "content", expected, found) and raw != written(found):
             findings.mismatch(where, "bytes", "as it was written", "other white space or escapes")

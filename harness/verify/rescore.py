@@ -15,13 +15,19 @@ from harness.loop.certify import SEALED
 from harness.loop.phases import signed
 from harness.storage import atomic_directory, read_json, sha256_file, write_json
 from harness.verify.classifiers import present_taxonomy
+from harness.verify.files import regular_files
+from harness.verify.findings import UNREADABLE, Findings
+from harness.verify.records import check_phase
 
 FOLDER, FILE = "rescored", "rescore.json"
 _MARKERS = ("baseline/*.done.json", "baseline/prompts/*/*.done.json", "rounds/*/*.done.json", "final/*/*.done.json")
 
 
 def rescore(
-    run_dir: Path, out: Path | None = None, progress: Callable[[int, int], None] = lambda done, total: None
+    run_dir: Path,
+    out: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    trust_code: bool = False,
 ) -> dict[str, Any]:
     """Classify every saved response of a run anew and write records and what moved into ``out``.
 
@@ -30,6 +36,7 @@ def rescore(
     Args:
         out: a folder that is not there yet, is empty or holds an earlier result; ``rescored`` in the run otherwise.
         progress: told of evaluations done and in all.
+        trust_code: as `present_taxonomy` takes it.
 
     Returns:
         What ``rescore.json`` holds: ``classifiers`` (``run`` and ``now``, name to version), ``total`` and
@@ -44,11 +51,15 @@ def rescore(
     if not (run_dir / "manifest.json").is_file():
         raise InputError(f"{run_dir}: not a run directory (no manifest.json)")
     out = _checked(run_dir, out or run_dir / FOLDER)
-    manifest = read_json(run_dir / "manifest.json")
+    strange = Findings()
+    regular_files(run_dir, strange)
+    if strange.mismatches:
+        raise InputError(f"{run_dir}: {strange.mismatches[0]}; 'harness verify -v' names all of these")
     try:
-        taxonomy = present_taxonomy(run_dir, manifest)
+        manifest = read_json(run_dir / "manifest.json")
+        taxonomy = present_taxonomy(run_dir, manifest, trust_code)
         recorded = dict(manifest["identity"].get("classifiers", {}))
-    except (KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{run_dir / 'manifest.json'}: damaged, or of another version ({error})") from error
     pairs: list[tuple[ErrorRecord, ErrorRecord]] = []
     found: dict[str, Any] = {}
@@ -57,13 +68,16 @@ def rescore(
         evaluations = finished_evaluations(run_dir)
         for done, (name, by_learner) in enumerate(evaluations):
             progress(done, len(evaluations))
-            evaluation = load_evaluation(run_dir / name)
-            # Answers are compared with each other by some classifiers: those of one model at a time.
-            first = len(evaluation.results) - by_learner
-            parts = [evaluation.results[:first], evaluation.results[first:]]
-            records = [record for part in parts if part for record in taxonomy.classify_all(part)]
-            own = list(zip(evaluation.errors, records, strict=True))
-            found[name] = moved(own)
+            try:
+                evaluation = load_evaluation(run_dir / name)
+                # Answers are compared with each other by some classifiers: those of one model at a time.
+                first = len(evaluation.results) - by_learner
+                parts = [evaluation.results[:first], evaluation.results[first:]]
+                records = [record for part in parts if part for record in taxonomy.classify_all(part)]
+                own = list(zip(evaluation.errors, records, strict=True))
+                found[name] = moved(own)
+            except UNREADABLE as error:
+                raise InputError(f"{run_dir / name}: damaged evaluation ({error})") from error
             pairs += own
             save_errors(folder / name / ERRORS, records)
             files[f"{name}/{ERRORS}"] = sha256_file(folder / name / ERRORS)
@@ -102,12 +116,13 @@ def finished_evaluations(run_dir: Path) -> list[tuple[str, int]]:
     """
     found = []
     for path in [path for pattern in _MARKERS for path in sorted(run_dir.glob(pattern))]:
-        record = read_json(path)
         folder = path.parent.relative_to(run_dir).as_posix()
         try:
+            record = read_json(path)
+            check_phase(record)
             names = [PurePosixPath(name) for name in record["files"]]
-            by_learner = record["result"].get("by_learner") or 0
-        except (KeyError, TypeError, AttributeError) as error:
+            by_learner = int(record["result"].get("by_learner") or 0)
+        except UNREADABLE as error:
             raise InputError(f"{path}: damaged manifest ({error})") from error
         own = [name.parent for name in names if name.name == RESPONSES and name.parent.name not in SEALED]
         found += [(f"{folder}/{name}", by_learner) for name in own]

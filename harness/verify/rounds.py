@@ -14,10 +14,11 @@ from harness.curation.overlap import prompt_key
 from harness.curation.rows import TrainRow
 from harness.diagnosis import Cell, Target, broken_cells, cell_counts, cell_trials, diagnose, failing_cells
 from harness.evaluated import Evaluation
+from harness.exceptions import HarnessError, InputError
 from harness.gate.certify import Tiers
 from harness.gate.futility import Capital, next_look
 from harness.gate.paired import pair
-from harness.gate.verdict import FutilityStop
+from harness.gate.verdict import FutilityStop, Verdict
 from harness.loop.certify import PHASE, SEALED
 from harness.loop.early import asking_order
 from harness.loop.rounds import TRAIN_ROWS, decide_round, mined_first, phase_identity
@@ -28,8 +29,12 @@ from harness.training.contract import CANDIDATE
 from harness.training.recipe import Recipe
 from harness.verify.evaluations import Evaluations
 from harness.verify.files import RunFiles
-from harness.verify.findings import Findings
+from harness.verify.findings import UNREADABLE, Findings
+from harness.verify.records import is_number
 from harness.verify.tiers import TierCheck
+
+TIERED = 2
+"""Rules from which on there is a second tier, and with it a certificate and an anchor."""
 
 
 class RoundCheck:
@@ -66,10 +71,7 @@ class RoundCheck:
         rules = data.get("rules")
         decided_alike = rules == RULES
         if not decided_alike:
-            of = "no numbered rules" if rules is None else f"rules {rules}"
-            self._findings.note(
-                f"not recomputed: decisions, targets and training rows of rounds made by {of} (here: rules {RULES})"
-            )
+            self._other_rules(where, data, rules)
         phases = {name: self._phase(name) for name in ("mine", "curate", "train", "evaluate")}
         curated, trained, evaluated = (phases[name] or {} for name in ("curate", "train", "evaluate"))
         reached = {
@@ -99,13 +101,40 @@ class RoundCheck:
             )  # fmt: skip
             tiers, tier = Tiers(self._state.anchor, self._state.champion), None
             if verdict.decision == "promote" and candidate is not None:
-                verdict, tiers, tier = self._tier.run(
-                    verdict, candidate, self._may_trigger, trained.get("adapter_sha256")
-                )
+                verdict, tiers, tier = self._second_tier(verdict, candidate, trained.get("adapter_sha256"))
             standing = {"champion": tiers.head, "anchor": tiers.anchor, "tier": tier}
             equal("states", where, "round", json.loads(json.dumps(standing)), data, only=standing)
             self._verdict(where, data, verdict.as_dict())
             self._left(where, data, champion, answers, futility, tier)
+
+    def _other_rules(self, where: str, data: Mapping[str, Any], rules: Any) -> None:
+        """Say what is not recomputed; what those rules cannot have given does not match."""
+        if rules is not None and not (is_number(rules) and rules > 0):
+            self._findings.mismatch(where, "rules", "a whole number from 1 on", rules)
+        of, certificates = "no numbered rules" if rules is None else f"rules {rules}", ""
+        if rules is None or (is_number(rules) and rules < TIERED):
+            expected = {"certified": None, "tier": None, "anchor": 0, "phase": False}
+            found = {key: data.get(key, value) for key, value in expected.items()}
+            found["phase"] = self._files.has(self._where, PHASE)
+            self._findings.equal("rounds", where, f"second tier before rules {TIERED}", expected, found)
+        else:
+            certificates = ", certificates"
+        self._findings.note(
+            f"not recomputed: decisions{certificates}, targets and training rows of rounds made by {of} "
+            f"(here: rules {RULES})"
+        )
+
+    def _second_tier(
+        self, verdict: Verdict, candidate: Evaluation, weights: str | None
+    ) -> tuple[Verdict, Tiers, Mapping[str, Any]]:
+        """As `TierCheck.run`; what it cannot make sense of may be of gate items, and is not quoted."""
+        try:
+            return self._tier.run(verdict, candidate, self._may_trigger, weights)
+        except (HarnessError, *UNREADABLE) as error:
+            if not self._files.has(self._where, PHASE):
+                raise
+            what = f"{self._where}: the second tier does not follow from the answers there"
+            raise InputError(f"{what} ({type(error).__name__})") from error
 
     def _phase(self, name: str) -> dict[str, Any] | None:
         if not self._files.has(self._where, name):
@@ -183,14 +212,19 @@ class RoundCheck:
     def _overlaps(self, rows: list[TrainRow], overlaps: int) -> None:
         """No row asks what an item asks whose answers lie here, unless the round was stopped for it."""
         protected: set[str] = set()
+        sealed: set[str] = set()
         for folder, evaluation in self._evaluations.known().items():
-            if folder.name in SEALED or (folder.parent.name == BASELINE and folder.name in ("dev", "test", *GUARDS)):
+            if folder.name in SEALED:
+                sealed |= {_key(result.prompt) for result in evaluation.results}
+            elif folder.parent.name == BASELINE and folder.name in ("dev", "test", *GUARDS):
                 protected |= {_key(result.prompt) for result in evaluation.results}
-        hits = [row.row_id for row in rows if _key(row.prompt) in protected]
+        named = [row.row_id for row in rows if _key(row.prompt) in protected]
+        hits = [row.row_id for row in rows if _key(row.prompt) in protected | sealed]
         self._findings.checked["training rows"] += len(rows)
         if len(hits) > overlaps:
             place = f"{self._where}/{TRAIN_ROWS}"
-            self._findings.mismatch(place, "rows that are protected items", overlaps, f"{len(hits)}, e.g. {hits[0]}")
+            example = f", e.g. {named[0]}" if named else ""
+            self._findings.mismatch(place, "rows that are protected items", overlaps, f"{len(hits)}{example}")
 
     def _inputs(self) -> None:
         """Each phase belongs to the state before the round."""

@@ -14,17 +14,22 @@ from harness.reporting.load import RunReader
 from harness.storage import read_json
 from harness.verify.classifiers import run_classifiers
 from harness.verify.evaluations import Evaluations
-from harness.verify.files import LEDGER, MANIFEST, RunFiles, check_files, read_ledger
+from harness.verify.files import MANIFEST, RunFiles, check_files, regular_files
 from harness.verify.findings import Findings, common
+from harness.verify.items import check_items
 from harness.verify.labels import Job, LabelCheck
+from harness.verify.records import LEDGER, read_ledger
 from harness.verify.replay import Replay, check_config, check_perplexity, check_prompts
 
 SUMMARY = "summary.json"
 _ORDER = ("baseline", "rounds", "final")
 
 
-def verify_run(root: Path) -> Findings:
+def verify_run(root: Path, trust_code: bool = False) -> Findings:
     """Check the run in ``root``: hashes, scores, error labels, decisions, state, results, summary. Writes nothing.
+
+    Args:
+        trust_code: whether classifiers that the run's settings or tasks bring as code are run.
 
     Raises:
         InputError: ``root`` is no run directory.
@@ -32,21 +37,30 @@ def verify_run(root: Path) -> Findings:
     if not (root / MANIFEST).is_file() and not (root / LEDGER).is_file():
         raise InputError(f"{root}: not a run directory (no {MANIFEST}, no {LEDGER})")
     findings = Findings()
+    names = regular_files(root, findings)
+    if findings.mismatches:
+        findings.note("nothing else was checked: what is neither a file nor a folder may lead anywhere when opened")
+        return findings
     entries = read_ledger(root, findings)
-    files = check_files(root, entries, findings)
-    manifest: Mapping[str, Any] = {}
+    files = check_files(root, names, entries, findings)
     with findings.attempt(MANIFEST, "manifest"):
-        manifest = read_json(root / MANIFEST)
+        manifest: Mapping[str, Any] = read_json(root / MANIFEST)
         check_config(root, manifest, findings)
-        for difference in run_classifiers(root, manifest).differences:
+        for difference in run_classifiers(root, manifest, trust_code).differences:
             findings.note(f"not recomputed: {difference}")
         evaluations, later = Evaluations(root, findings, files.sealed), Findings()
-        found = _saved(files)
-        jobs = [Job(folder, size, result.get("by_learner") or 0) for folder, size, result, _ in found]
-        with LabelCheck(root, manifest, jobs, evaluations.load) as labels:
-            for folder, _, result, own in found:
-                evaluations.check(root / folder, result if own else {})
-            Replay(root, manifest, files, evaluations, later).run(entries)
+        found = _saved(files, findings)
+        jobs = [Job(folder, size, by_learner) for folder, size, by_learner, *_ in found]
+        with LabelCheck(root, manifest, jobs, evaluations.load, trust_code) as labels:
+            for folder, _, _, result in found:
+                evaluations.check(root / folder, result)
+            kept = None
+            with later.attempt(LEDGER, "entries"):
+                replay = Replay(root, manifest, files, evaluations, later)
+                kept = replay.kept
+                replay.run(entries)
+            folders = [job.folder for job in jobs]
+            check_items(root, manifest["identity"]["data"], folders, files, evaluations, kept, findings)
             check_perplexity(root, files, evaluations, later)
             check_prompts(root, files, evaluations, later)
             _check_summary(root, entries, files, evaluations, later)
@@ -55,18 +69,20 @@ def verify_run(root: Path) -> Findings:
     return findings
 
 
-def _saved(files: RunFiles) -> list[tuple[str, int, Mapping[str, Any], bool]]:
-    """Evaluations of finished phases: folder, responses, the phase's result, whether that speaks of this evaluation."""
+def _saved(files: RunFiles, findings: Findings) -> list[tuple[str, int, int, Mapping[str, Any]]]:
+    """Evaluations of finished phases: folder, responses, those by the learner, and what the phase says of it."""
     found = []
     for name in sorted(files.phases, key=lambda name: (_ORDER.index(name.partition("/")[0]), name)):
         record, folder = files.phases[name], PurePosixPath(name).parent
         result = record["result"]
-        size = (result.get("score") or {}).get("n") or result.get("mined") or 0
-        for relative in sorted(record["files"]):
-            path = PurePosixPath(relative)
-            if path.name == RESPONSES:
-                own = path.parent.name in (record["phase"], "dev")  # the champion's again has no result of its own
-                found.append(((folder / path.parent).as_posix(), int(size), result, own))
+        with findings.attempt(name, "result"):
+            size = int((result.get("score") or {}).get("n") or result.get("mined") or 0)
+            by_learner = int(result.get("by_learner") or 0)
+            for relative in sorted(record["files"]):
+                path = PurePosixPath(relative)
+                if path.name == RESPONSES:
+                    own = path.parent.name in (record["phase"], "dev")  # the champion's again has no result of its own
+                    found.append(((folder / path.parent).as_posix(), size, by_learner, result if own else {}))
     return found
 
 
