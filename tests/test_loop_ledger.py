@@ -144,3 +144,9 @@ def test_nan_never_enters_the_ledger(path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         Ledger(path).append("round", {"p": float("nan")}, TIME)
     assert path.read_bytes() == before
+
+
+def test_a_pipe_in_its_place_is_refused_and_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ledger.jsonl")
+    with pytest.raises(InputError, match="is no regular file"):
+        Ledger(tmp_path / "ledger.jsonl")

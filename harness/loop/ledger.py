@@ -56,6 +56,8 @@ class Ledger:
     def _load(self, writable: bool) -> None:
         if not self.path.exists():
             return
+        if not self.path.is_file():  # a pipe, say, would be waited on for ever
+            raise InputError(f"{self.path}: is no regular file; move it away")
         raw = self.path.read_bytes()
         lines = raw.split(b"\n")
         torn = lines.pop()  # empty when the last line ended well
