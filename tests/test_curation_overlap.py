@@ -130,7 +130,7 @@ def test_a_nearly_protected_text_is_found_under_whatever_instruction() -> None:
     (found,) = find_overlaps([row("r1", INSTRUCTION + edited), row("r2", "Quite another question")], protected)
     assert (found.row_id, found.where, found.rule) == ("r1", "a gate item", "13-gram")
     (found,) = find_overlaps([row("r3", "Other instruction: " + edited)], protected)
-    assert found.where == "gate gate10"
+    assert found.where == "a gate item"
 
 
 def test_the_same_text_is_named_as_such_and_a_row_asked_again_is_answered_alike() -> None:
