@@ -35,7 +35,7 @@ def test_they_run_by_name_only() -> None:
 
 def test_the_version_of_the_library_is_a_part_of_the_classifiers() -> None:
     (misspelled,) = load_classifiers(["misspelled"])
-    assert misspelled.version == f"1 (symspellpy {metadata.version('symspellpy')})"
+    assert misspelled.version == f"2 (symspellpy {metadata.version('symspellpy')})"
     assert versioned("2", "no-such-distribution-at-all") == "2 (no-such-distribution-at-all missing)"
 
 

@@ -114,9 +114,24 @@ def _one_away(word: str) -> Iterator[str]:
         yield from (head + letter + tail for letter in _LETTERS)
 
 
+@dataclass(frozen=True)
+class _Shelf:
+    """The dictionary, to find words with nearly the same letters.
+
+    Attributes:
+        counts: how often each word has each of `_LETTERS`; shape (words, letters).
+        masks: which of them it has, a bit each; shape (words,).
+        lengths: letters of each word; shape (words,).
+    """
+
+    words: list[str]
+    counts: NDArray[np.int8]
+    masks: NDArray[np.uint32]
+    lengths: NDArray[np.intp]
+
+
 @cache
-def _letters() -> tuple[list[str], NDArray[np.int8]]:
-    """The dictionary's words, and how often each has each of `_LETTERS`: shape (words, letters)."""
+def _shelf() -> _Shelf:
     import numpy as np
 
     words = list(frequencies())
@@ -128,17 +143,31 @@ def _letters() -> tuple[list[str], NDArray[np.int8]]:
     table[list(places)] = list(places.values())
     columns, rows = table[codes], np.repeat(np.arange(len(words)), lengths)
     np.add.at(counts, (rows[columns >= 0], columns[columns >= 0]), 1)
-    return words, counts
+    return _Shelf(words, counts, _mask(counts), lengths)
+
+
+def _mask(counts: NDArray[np.int8]) -> NDArray[np.uint32]:
+    import numpy as np
+
+    bits: NDArray[np.uint32] = (counts > 0) @ (np.uint32(1) << np.arange(len(_LETTERS), dtype=np.uint32))
+    return bits
 
 
 def _alike(word: str) -> list[str]:
-    """The words whose letters differ by no more than `REACH` insertions, deletions and replacements can change."""
+    """The words that have no more than `REACH` letters that ``word`` lacks, nor lack more: no other is within reach."""
     import numpy as np
 
-    words, counts = _letters()
+    shelf = _shelf()
     own = np.array([word.count(letter) for letter in _LETTERS], np.int8)
-    near = np.abs(counts - own).sum(1, dtype=np.int16) <= 2 * REACH
-    return [words[place] for place in np.flatnonzero(near) if abs(len(words[place]) - len(word)) <= REACH]
+    mask = _mask(own)
+    rows = np.flatnonzero(
+        (np.abs(shelf.lengths - len(word)) <= REACH)
+        & (np.bitwise_count(shelf.masks & ~mask) <= REACH)
+        & (np.bitwise_count(mask & ~shelf.masks) <= REACH)
+    )
+    more = shelf.counts[rows] - own
+    keep = (np.maximum(more, 0).sum(1) <= REACH) & (np.maximum(-more, 0).sum(1) <= REACH)
+    return [shelf.words[row] for row in rows[keep]]
 
 
 @lru_cache(KEPT)

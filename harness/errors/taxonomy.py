@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from harness.errors.builtin.wrong_answer import WrongAnswer
 from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier, not_assessed
@@ -47,6 +48,10 @@ def _ranks(precedence: Sequence[str]) -> dict[str, int]:
 def _rank(category: str, ranks: Mapping[str, int]) -> int:
     """Place in the precedence; a category of someone else's stands just before ``wrong_answer``: more specific."""
     return ranks.get(category, ranks.get("wrong_answer", len(ranks)))
+
+
+Known = dict[tuple[Any, ...], ErrorRecord]
+"""Records by all that they depend on."""
 
 
 def _order(label: ErrorLabel, ranks: Mapping[str, int]) -> tuple[int, bool, str, int, int, float, str]:
@@ -161,11 +166,16 @@ def classify_all(
     items: Sequence[ItemResult],
     classifiers: Sequence[Classifier] | None = None,
     precedence: Sequence[str] = PRECEDENCE,
+    known: Known | None = None,
 ) -> list[ErrorRecord]:
     """`classify` for each of ``items``, in their order; by default with every classifier that is installed.
 
     Classifiers of several items (`GroupClassifier`) see all of ``items`` at once: they should be the answers of one
     model, such as one evaluation's.
+
+    Args:
+        known: records of earlier calls with the same classifiers and precedence, which this one adds to: the same
+            response to the same item is judged once.
 
     Raises:
         InputError: two installed classifiers share a name (only where ``classifiers`` is left out).
@@ -173,14 +183,16 @@ def classify_all(
     chosen = load_classifiers() if classifiers is None else classifiers
     grouped = {place: _run_group(each, items) for place, each in enumerate(chosen) if isinstance(each, GroupClassifier)}
     ranks = _ranks(precedence)
-    return [
-        _record(
-            item,
-            [
+    known = {} if known is None else known
+    records = []
+    for number, item in enumerate(items):
+        content = (item.item_id, item.response, item.finish_reason, item.correct, item.prompt, item.target)
+        key = (*content, *item.metrics.items(), *(tuple(labels[number]) for labels in grouped.values()))
+        if key not in known:
+            answers = [
                 (each, grouped[place][number] if place in grouped else _run(each, item))
                 for place, each in enumerate(chosen)
-            ],
-            ranks,
-        )
-        for number, item in enumerate(items)
-    ]
+            ]
+            known[key] = _record(item, answers, ranks)
+        records.append(known[key])
+    return records

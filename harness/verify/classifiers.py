@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.config import Settings
-from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier
+from harness.errors.contract import Classifier, ErrorRecord
 from harness.errors.custom import NotRun
 from harness.errors.setup import Taxonomy, load_taxonomy
-from harness.errors.taxonomy import PRECEDENCE, classify_all
+from harness.errors.taxonomy import PRECEDENCE, Known, classify_all
 from harness.evaluation.items import ItemResult
 from harness.exceptions import HarnessError
 from harness.locate import data_folder
@@ -37,6 +37,7 @@ class RunClassifiers:
     whole: bool
     categories: frozenset[str]
     differences: tuple[str, ...] = ()
+    _known: Known = field(default_factory=dict, repr=False, compare=False)
 
     def classify(self, results: Sequence[ItemResult], parts: Sequence[int] = ()) -> list[ErrorRecord]:
         """The record of each of ``results``.
@@ -46,41 +47,9 @@ class RunClassifiers:
         """
         records: list[ErrorRecord] = []
         for size in parts or (len(results),):
-            records += classify_all(results[len(records) : len(records) + size], self.classifiers, self.precedence)
+            part = results[len(records) : len(records) + size]
+            records += classify_all(part, self.classifiers, self.precedence, self._known)
         return records
-
-
-class _Numbers:
-    """Equal numbers for results that every classifier judges alike: the same response to the same item."""
-
-    def __init__(self) -> None:
-        self._by_content: dict[tuple[Any, ...], int] = {}
-        self._last: tuple[ItemResult | None, int] = (None, -1)
-
-    def __call__(self, item: ItemResult) -> int:
-        last, number = self._last
-        if item is not last:  # classifiers are asked of one item after the other
-            key = (item.item_id, item.response, item.finish_reason, item.correct, item.prompt, *item.metrics.items())
-            number = self._by_content.setdefault(key, len(self._by_content))
-            self._last = (item, number)
-        return number
-
-
-class _Remembering:
-    """A classifier that judges the same response to the same item once."""
-
-    def __init__(self, inner: Classifier, number: _Numbers) -> None:
-        self.name, self.version, self.categories = inner.name, inner.version, inner.categories
-        self._inner, self._number = inner, number
-        self._known: dict[int, list[ErrorLabel]] = {}
-
-    def classify(self, item: ItemResult) -> list[ErrorLabel]:
-        """As the classifier itself; what it raises is not remembered."""
-        number = self._number(item)
-        found = self._known.get(number)
-        if found is None:
-            found = self._known[number] = self._inner.classify(item)
-        return found
 
 
 def present_taxonomy(run_dir: Path, manifest: Mapping[str, Any], trust_code: bool = False) -> Taxonomy:
@@ -132,9 +101,7 @@ def run_classifiers(run_dir: Path, manifest: Mapping[str, Any], trust_code: bool
             differences.append(f"classifier {name} is version {own.version} here, {version} in the run")
             others |= set(own.categories)
     categories = frozenset(category for each in same for category in each.categories) - others
-    number = _Numbers()
-    remembering = tuple(each if isinstance(each, GroupClassifier) else _Remembering(each, number) for each in same)
-    return RunClassifiers(remembering, precedence, not differences, categories, tuple(differences))
+    return RunClassifiers(tuple(same), precedence, not differences, categories, tuple(differences))
 
 
 def task_folders(tasks: Iterable[str], include_paths: Iterable[str | Path]) -> list[Path]:

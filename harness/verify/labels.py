@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors.contract import ErrorRecord
@@ -21,8 +22,8 @@ from harness.verify.findings import Findings
 
 BESIDE = 3000
 """Responses from which on classifying them takes longer than starting processes for it."""
-CORES_FOR_TWO = 4
-"""Processors from which on there are two processes: each loads the classifiers' dictionaries, which takes seconds."""
+PROCESSES = 2
+"""At most, beside this one: each loads the classifiers' dictionaries, and this one is busy for as long as they are."""
 _ESCAPED = re.compile(r"\\ud[89a-f][0-9a-f]{2}")  # a lone surrogate as it is saved: the response itself is lost
 
 
@@ -61,11 +62,13 @@ class LabelCheck:
         self._trust = trust_code
         self._pool: ProcessPoolExecutor | None = None
         self._futures: list[Future[list[Findings]]] = []
+        self._parts = _parts(jobs)
         cores = os.cpu_count() or 1
-        self._parts = _parts(jobs) if cores >= CORES_FOR_TWO else [list(jobs)]
         if sum(job.n for job in jobs) >= BESIDE and cores > 1:
             parts = self._parts
-            self._pool = ProcessPoolExecutor(len(parts), mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=gc.disable
+            )
             self._futures = [self._pool.submit(check_labels, root, manifest, part, trust_code) for part in parts]
 
     def __enter__(self) -> LabelCheck:
@@ -92,9 +95,11 @@ class LabelCheck:
 
 
 def _parts(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Answers to mined items, of which each is new, and the others, of which many are the same round after round."""
-    mined = [job for job in jobs if job.folder.endswith("/mine")]
-    return [part for part in (mined, [job for job in jobs if job not in mined]) if part]
+    """Evaluations of the same items together, since many answers are the same round after round; the longest first."""
+    by_set: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_set.setdefault(PurePosixPath(job.folder).name, []).append(job)
+    return sorted(by_set.values(), key=lambda part: -sum(job.n for job in part))
 
 
 def check_labels(
@@ -135,6 +140,8 @@ def _check(
             findings.note("not recomputed: labels of responses with a lone surrogate, which is saved as its escape")
             continue
         findings.checked["records of errors"] += 1
+        if record == saved:
+            continue
         one, other = _plain(record, keep), _plain(saved, keep)
         if one != other:
             findings.equal("labels that differ", place, f"labels of item {record.item_id}", one, other)

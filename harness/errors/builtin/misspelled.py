@@ -66,7 +66,7 @@ class Misspelled:
     categories: tuple[str, ...] = ("misspelled",)
 
     def __init__(self) -> None:
-        self.version = versioned("1", "symspellpy")
+        self.version = versioned("2", "symspellpy")
 
     def classify(self, item: ItemResult) -> list[ErrorLabel]:
         """One label a different word, at most ten, each as sure as the share of misspelled words makes it."""

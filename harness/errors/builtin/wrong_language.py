@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.errors.contract import ErrorLabel, not_assessed
-from harness.errors.languages import Language, detect, known_languages, primary, running_text
+from harness.errors.languages import KEPT, Language, detect, known_languages, primary, running_text
 from harness.errors.library import versioned
 from harness.errors.text import quote, visible_span
 from harness.evaluation.items import ItemResult
@@ -97,6 +98,7 @@ def _certain(response: str, found: Language, due: Language) -> bool:
     return detect(plain).code != due.code
 
 
+@lru_cache(KEPT)  # targets and prompts come back round after round
 def _guess(text: str) -> Language | None:
     words = running_text(text)
     letters = len(_LETTER.findall(words)) + 2 * len(_DENSE.findall(words))
