@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 # Before anything imports transformers or datasets, which read these once. Children inherit them.
@@ -11,6 +12,9 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Fixtures of a whole module come before `state_folder`: never the record of whoever runs the tests.
+_STATE = tempfile.TemporaryDirectory(prefix="harness-test-state-")
+os.environ["HARNESS_STATE"] = _STATE.name
 
 import pytest
 from hypothesis import settings
