@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before anything imports transformers or datasets, which read these once. Children inherit them.
@@ -11,10 +14,13 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Fixtures of a whole module come before `state_folder`: never the record of whoever runs the tests.
+os.environ["HARNESS_STATE"] = tempfile.mkdtemp(prefix="harness-test-state-")
 
 import pytest
 from hypothesis import settings
 
+atexit.register(shutil.rmtree, os.environ["HARNESS_STATE"], ignore_errors=True)
 # The same examples on every run and no verdict by the clock, so that a busy machine cannot fail a build.
 settings.register_profile("harness", derandomize=True, deadline=None)
 settings.load_profile("harness")

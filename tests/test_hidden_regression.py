@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,10 @@ from harness.cli.progress import TerminalListener
 from harness.cli.session import opened
 from harness.config import Settings
 from harness.evaluated import load_evaluation
-from harness.evaluation.domain import ChatTemplate
-from harness.evaluation.engine import Engine
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline
-from harness.loop.workbench import Workbench
 from harness.storage import read_json
-from harness.training.contract import Example, Start, TrainProgress, TrainResult
-from harness.training.recipe import Recipe
+from harness.training.contract import Example
 from harness.verify.verify import verify_run
 
 pytestmark = [pytest.mark.model, pytest.mark.e2e]
@@ -36,56 +30,17 @@ data: {mine: 8, rows: 8, first_rows: 8, general: 0}
 """
 
 
-class Saboteur:
-    """The real workbench, with training rows of its own: the victim first, then the others and the victim wrongly."""
-
-    def __init__(self, run: Run) -> None:
-        self._real: Workbench = run.workbench
-        domain, template = run.prepared.domain, run.workbench.chat_template
-        self._rows: dict[str, list[Example]] = {}
-        for item in run.prepared.pool:
-            row = Example(domain.context(item, template), domain.answer(item, template))
-            self._rows.setdefault(item.skill, []).append(row)
-        self._trained = 0
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        return self._real.identity
-
-    @property
-    def chat_template(self) -> ChatTemplate | None:
-        return self._real.chat_template
-
-    @property
-    def batch_size(self) -> int:
-        return self._real.batch_size
-
-    def activate(self, adapter: Path | None) -> None:
-        self._real.activate(adapter)
-
-    def asking(self) -> AbstractContextManager[Engine]:
-        return self._real.asking()
-
-    def train(
-        self,
-        examples: Sequence[Example],
-        recipe: Recipe,
-        start: Start,
-        out_dir: Path,
-        seed: int,
-        progress: TrainProgress | None,
-    ) -> TrainResult:
-        self._trained += 1
-        victim = self._rows[VICTIM]
-        if self._trained == 1:
-            rows = victim[:112]
-        else:
-            # Several answers in turn: one for all would be rejected as no answer, which is another rule.
-            wrong = [Example(row.prompt, EVASIONS[place % 3]) for place, row in enumerate(victim[112:160])]
-            rows = [
-                row for several in zip(*(self._rows[skill] for skill in OTHERS), wrong, strict=False) for row in several
-            ]
-        return self._real.train(rows, recipe, start, out_dir, seed, progress)
+def sabotage(run: Run) -> None:
+    """Let the real trainer have rows of ours: first the victim's, then the others' and wrong ones of the victim."""
+    domain, template, train = run.prepared.domain, run.workbench.chat_template, run.workbench.train
+    rows: dict[str, list[Example]] = {}
+    for item in run.prepared.pool:
+        rows.setdefault(item.skill, []).append(Example(domain.context(item, template), domain.answer(item, template)))
+    # Several answers in turn: one for all would be rejected as no answer, which is another rule.
+    wrong = [Example(row.prompt, EVASIONS[place % 3]) for place, row in enumerate(rows[VICTIM][112:160])]
+    second = [row for several in zip(*(rows[skill] for skill in OTHERS), wrong, strict=False) for row in several]
+    chosen = iter((rows[VICTIM][:112], second))
+    run.workbench.train = lambda _, *rest: train(next(chosen), *rest)  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +57,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("HARNESS_STATE", raising=False)
         with opened(settings, folder / "run", TerminalListener()) as run:
-            run.workbench = Saboteur(run)
+            sabotage(run)
             baseline(run)
             for _ in range(2):
                 run_round(run)

@@ -30,9 +30,9 @@ from harness.evaluated import load_evaluation
 from harness.evaluation.engine import Generation, GenerationRequest, Progress
 from harness.exceptions import InputError
 from harness.gate.alpha import LOOKS
-from harness.loop.certify import paired
 from harness.loop.hand import roll_back
 from harness.loop.iterate import expected_look, iterate, prune
+from harness.loop.judge import paired
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline
 from harness.reporting.load import write_reports

@@ -18,8 +18,7 @@ from harness.loop.hand import promote
 from harness.loop.iterate import iterate
 from harness.loop.rounds import run_round
 from harness.loop.run import baseline
-from harness.training.contract import Example, NonFiniteWeights, Start, TrainProgress, TrainResult
-from harness.training.recipe import Recipe
+from harness.training.contract import NonFiniteWeights
 from harness.verify.verify import verify_run
 
 ALPHA = 0.05 / LOOKS
@@ -176,21 +175,14 @@ def test_a_gate_item_that_cannot_be_scored_is_not_named(tmp_path: Path) -> None:
     assert str(sealed.doc["input"]) not in str(raised.value)
 
 
-class NotANumber(FakeWorkbench):
-    def train(
-        self,
-        examples: Sequence[Example],
-        recipe: Recipe,
-        start: Start,
-        out_dir: Path,
-        seed: int,
-        progress: TrainProgress | None,
-    ) -> TrainResult:
+def test_weights_that_are_not_finite_make_the_round_invalid(tmp_path: Path) -> None:
+    workbench = FakeWorkbench([SAME])
+
+    def train(*_: Any) -> Any:
         raise NonFiniteWeights("a trained weight is not finite; lower the recipe's learning_rate")
 
-
-def test_weights_that_are_not_finite_make_the_round_invalid(tmp_path: Path) -> None:
-    run, _ = play(tmp_path / "run", [SAME], workbench=NotANumber())
+    workbench.train = train  # type: ignore[method-assign]
+    run, _ = play(tmp_path / "run", [SAME], workbench=workbench)
     (data,) = rounds(run)
     assert (data["decision"], data["rule"], data["champion"]) == ("invalid", "non-finite", 0)
     assert "lower the recipe's learning_rate" in data["reason"]

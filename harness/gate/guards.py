@@ -6,7 +6,8 @@ simulation).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.gate.quantiles import t_quantile
@@ -65,3 +66,14 @@ def guard_finding(paired: Paired, name: str = "guard") -> GuardFinding:
     shown = "harm" if blocks else "no harm shown, none ruled out"
     reason = f"{lost}, {paired.test} of harm {against(paired.p_worse, HARM_P)}: {shown}{seen}"
     return GuardFinding(name, paired, "harm", blocks, None, reason)
+
+
+def with_lost(found: GuardFinding, lost: Sequence[str]) -> GuardFinding:
+    """``found``, of all guards together, blocking where single ones are ``lost`` (`harness.gate.cells.lost_skills`).
+
+    One that loses what another gains would not show in the sum.
+    """
+    if not lost:
+        return found
+    reason = f"{found.reason}; worse in {', '.join(lost)} (Holm over all guards at .05)"
+    return replace(found, blocks=True, reason=reason)

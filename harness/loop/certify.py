@@ -1,4 +1,4 @@
-"""The second tier of a round: the guard, the look at the sealed items, the way back. What is decided: `harness.gate`.
+"""The second tier of a round: guard, the look at the sealed items, the way back; `harness.loop.judge` says what follows.
 
 A look is on disk in the domain's record before a gate item is asked, so a process that dies in between has spent it. It
 goes on with the same look: the candidate is the same, and nothing has been told. Of what gate says only the bit leaves
@@ -8,20 +8,29 @@ this module; the answers lie in the round's folder and no report reads them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.diagnosis import failing_cells
 from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.evaluation.items import Item
 from harness.exceptions import InputError
 from harness.gate.alpha import Look
-from harness.gate.cells import CellTest, cell_tests, confirmed, flagged, lost_skills
-from harness.gate.certify import LookEvidence, LookRequest, Tiers, certify, rollback, rolled_back, wants_look
-from harness.gate.guards import GuardFinding, guard_finding
-from harness.gate.paired import pair
-from harness.gate.verdict import Paired, Verdict
+from harness.gate.certify import Tiers
+from harness.gate.verdict import Verdict
+from harness.loop.judge import (
+    LOST,
+    NEVER,
+    NO_ITEMS,
+    NO_RECORD,
+    TRIAL,
+    UNLIKE,
+    Shown,
+    after_look,
+    asked_for,
+    guarded,
+    judge,
+    paired,
+)
 from harness.loop.phases import marker, run_phase
 from harness.loop.run import BASELINE, Run, alike, champion_folder
 from harness.loop.state import LoopState
@@ -33,34 +42,6 @@ PHASE = "certify"
 SEALED = ("gate", "anchor_gate")
 """Answers to gate items: no report, no count by category, nothing that is shown may be made from them."""
 OUTPUTS = ("anchor_dev", "guard", "anchor_guard", "base_guard", *SEALED)
-NO_RECORD = LookRequest(None, "no-record", "no look: no record of this domain's items is kept, so none can be debited")
-NO_ITEMS = LookRequest(None, "no-items", "no look: the domain has no gate items, so champions stay provisional")
-UNLIKE = LookRequest(
-    None, "environment", "no look: memory or a library changed while the anchor was asked again; the next round may"
-)
-LOST = LookRequest(
-    None,
-    "lost-record",
-    "no look: the domain's record lacks looks that this run made; restore it from a copy (state: or HARNESS_STATE)",
-)
-TRIAL = LookRequest(None, "trial", "no look: a trial run (limit) spends none, so champions stay provisional")
-NEVER: Mapping[str, LookRequest] = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL, UNLIKE)}
-"""Why a run never looks, by rule."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The evaluations that the second tier goes by, of several models on the same items each.
-
-    Attributes:
-        dev: anchor and head.
-        guard: round 0, anchor and head; ``None`` where it was not asked.
-        gate: anchor and head; ``None`` where no look was made.
-    """
-
-    dev: tuple[Evaluation, Evaluation]
-    guard: tuple[Evaluation, Evaluation, Evaluation] | None = None
-    gate: tuple[Evaluation, Evaluation] | None = None
 
 
 def second_tier(
@@ -89,56 +70,6 @@ def second_tier(
     if found["rule"] in ("spent", *NEVER) and found["rule"] not in told:
         run.listener.notice(found["reason"])
     return *after_look(verdict, Tiers(state.anchor, state.champion), number, found), found
-
-
-def after_look(verdict: Verdict, tiers: Tiers, number: int, found: Mapping[str, Any]) -> tuple[Verdict, Tiers]:
-    """Verdict and standing of round ``number``, just promoted, after the phase that came to ``found``."""
-    tiers = tiers.promoted(number).looked(found["certified"])
-    verdict = replace(verdict, certified=found["certified"])
-    if tiers.provisional and found["rollback"] is not None:
-        return rolled_back(verdict, found["rollback"]), tiers.rolled_back()
-    return verdict, tiers
-
-
-def asked_for(dev: Paired, looks: Sequence[Look] | None, rule: str, guard: GuardFinding | None = None) -> LookRequest:
-    """Whether to look.
-
-    Args:
-        looks: those before at the same gate items; ``None`` where there can be none, by ``rule`` of `NEVER`.
-        guard: of the head, where it was asked.
-    """
-    if looks is None:
-        return NEVER[rule]
-    return wants_look(LookEvidence(dev, looks, (guard,) if guard else ()))
-
-
-def judge(
-    shown: Shown, looks: Sequence[Look] | None, rule: str, alpha: float | None, may_trigger: frozenset[str] | None
-) -> dict[str, Any]:
-    """What follows from the evaluations: the part of the phase's result that can be recomputed from them.
-
-    Args:
-        looks, rule: as `asked_for` takes them.
-        alpha: level of the look, where one was made.
-        may_trigger: categories that may decide anything.
-    """
-    dev = paired(*shown.dev)
-    watched = [test.cell for test in flagged(_cells(*shown.dev, may_trigger))]
-    guard, lost = _guarded(shown.guard[0], shown.guard[2], may_trigger) if shown.guard else (None, [])
-    against = {"guard": paired(*shown.guard[1:])} if shown.guard else {}
-    request = asked_for(dev, looks, rule, guard)
-    bit = None
-    if shown.gate is not None and alpha is not None:
-        bit = certify(paired(*shown.gate), alpha, confirmed(watched, _cells(*shown.gate, may_trigger)))
-    return {
-        "dev": asdict(dev),
-        "rule": request.rule,
-        "reason": request.reason,
-        "guard": {"reason": guard.reason, "kind": guard.kind, "blocks": guard.blocks, "lost": lost} if guard else None,
-        "certified": bit,
-        "rollback": rollback(dev, against) if alike(*shown.dev) else None,
-        "watch": [[cell.skill, cell.category] for cell in watched],
-    }
 
 
 def kept_folders(run_dir: Path, rounds: Iterable[Mapping[str, Any]], name: str, model: int, last: int) -> list[Path]:
@@ -173,11 +104,6 @@ def kept_like(
             if alike(found, like) and found.correctness().keys() == like.correctness().keys():
                 return folder, found
     return None
-
-
-def paired(before: Evaluation, after: Evaluation) -> Paired:
-    """The paired comparison of two evaluations of the same items."""
-    return pair(before.correctness(), after.correctness(), after.clusters())
 
 
 def lost_looks(run: Run, record: DomainState) -> list[int]:
@@ -232,7 +158,7 @@ def _ask(run: Run, state: LoopState, folder: Path, candidate: Evaluation) -> dic
         others = {"base_guard": 0, **({"anchor_guard": state.anchor} if state.anchor else {})}
         head, base, *rest = together("guard", prepared.guard, others)
         guard = (base, rest[0] if rest else base, head)
-        request = asked_for(dev, looks, rule, _guarded(base, head, run.taxonomy.may_trigger)[0])
+        request = asked_for(dev, looks, rule, guarded(base, head, run.taxonomy.may_trigger)[0])
     look: GateLook | None = None
     gate: tuple[Evaluation, Evaluation] | None = None
     if request.alpha is not None and run.record is not None and group is not None:
@@ -304,21 +230,3 @@ def _asked(run: Run, name: str, items: Sequence[Item], number: int, folder: Path
             "correct the task's process_results"
         ) from None
     return load_evaluation(folder)
-
-
-def _guarded(base: Evaluation, head: Evaluation, may_trigger: frozenset[str] | None) -> tuple[GuardFinding, list[str]]:
-    """What all guards say together, and the guards that are worse by Holm at .05 over all of them.
-
-    One that loses what another gains would not show in the sum.
-    """
-    found, lost = guard_finding(paired(base, head)), lost_skills(_cells(base, head, may_trigger))
-    if not lost:
-        return found, lost
-    reason = f"{found.reason}; worse in {', '.join(lost)} (Holm over all guards at .05)"
-    return replace(found, blocks=True, reason=reason), lost
-
-
-def _cells(before: Evaluation, after: Evaluation, may_trigger: frozenset[str] | None) -> list[CellTest]:
-    """Every cell before and after."""
-    was, now = (failing_cells(each.results, each.errors, may_trigger) for each in (before, after))
-    return cell_tests(was, now, after.skills(), after.clusters())
