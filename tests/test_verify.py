@@ -496,11 +496,11 @@ def test_a_link_to_another_round_is_named(run: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("cores_for_two", [1, 1000])
+@pytest.mark.parametrize("processes", [1, 2])
 def test_processes_beside_find_the_same_in_the_same_order(
-    short_run: Path, run: Path, monkeypatch: pytest.MonkeyPatch, cores_for_two: int
+    short_run: Path, run: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    monkeypatch.setattr(harness.verify.labels, "CORES_FOR_TWO", cores_for_two)
+    monkeypatch.setattr(harness.verify.labels, "PROCESSES", processes)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     for name in ("baseline/dev", "rounds/001/mine", "final/002/test"):
         change_rows(run / name / "errors.parquet", lambda frame: frame.__setitem__("labels", "[]"))

@@ -1,4 +1,4 @@
-"""The second tier of a round: guard, the look at the sealed items, the way back; `harness.loop.judge` says what follows.
+"""The second tier of a round: guard, look at sealed items, way back; `harness.loop.judge` says what follows.
 
 A look is on disk in the domain's record before a gate item is asked, so a process that dies in between has spent it. It
 goes on with the same look: the candidate is the same, and nothing has been told. Of what gate says only the bit leaves
