@@ -7,10 +7,16 @@ from typing import Any
 
 import click
 
+from harness.cli.data_check import check, clean
 
-@click.group(short_help="Add items to a domain.")
+
+@click.group(short_help="Check and clean a file, add items to a domain.")
 def data() -> None:
-    """Add items to a domain."""
+    """Check and clean a file, add items to a domain."""
+
+
+data.add_command(check)
+data.add_command(clean)
 
 
 @data.command()

@@ -42,7 +42,7 @@ VERBS: dict[str, Verb] = {
     "promote": Verb("harness.cli.by_hand:promote", "Make a round the champion by hand."),
     "rollback": Verb("harness.cli.by_hand:rollback", "Go back to an earlier champion by hand."),
     "check-data": Verb("harness.cli.check_data:check_data", "List training texts that stand in evaluation data too."),
-    "data": Verb("harness.cli.data:data", "Add items to a domain."),
+    "data": Verb("harness.cli.data:data", "Check and clean a file, add items to a domain."),
     "cache": Verb("harness.cli.cache:cache", "Show or clear the answers that are kept for reuse."),
     "tasks": Verb("harness.cli.tasks:tasks", "List, check and locate the domains."),
     "classifiers": Verb(

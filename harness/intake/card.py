@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evaluation.items import Role
+from harness.exceptions import InputError
 from harness.intake.balance import Balance, class_balance
 from harness.intake.chat_format import ChatError, chat_column, chat_errors
 from harness.intake.example import Example, Row
@@ -121,6 +122,7 @@ def data_card(
     context: int | None = None,
     tokens_per_second: float | None = None,
     roles: Mapping[Role, Collection[int]] | None = None,
+    refused: Sequence[InputError] = (),
 ) -> Card:
     """Look at a file through all checks.
 
@@ -135,6 +137,7 @@ def data_card(
         tokens_per_second: measured training speed; without it no time and no cost is said.
         roles: places of the examples by role, where they have been dealt; by default as `harness.evaluation.roles`
             deals items of these texts, which comes to the same counts but for a few.
+        refused: why rows could not be read as examples, where they could not.
 
     Raises:
         ImportError: py3langid is not installed.
@@ -161,6 +164,7 @@ def data_card(
         chat=chat_errors(rows, column) if column else None,
         tokens=counted,
         context=limit,
+        refused=refused,
     )
     verdicts = problems(found)
     return Card(
@@ -179,7 +183,7 @@ def data_card(
         empty_prompts=len(found.empty_prompts),
         empty_answers=len(found.empty_answers),
         cut_answers=len(found.cut[0]) if found.cut else 0,
-        classes=found.balance,
+        classes=_without_private(found.balance),
         languages=found.languages[0],
         languages_of=found.languages[1],
         private=tuple(
@@ -192,6 +196,16 @@ def data_card(
         samples=_samples(examples, found),
         problems=tuple(sorted(verdicts, key=lambda problem: not problem.stops)),
     )
+
+
+def _without_private(balance: Balance | None) -> Balance | None:
+    """Under labels as a card may show them."""
+    if balance is None:
+        return None
+    counts: Counter[str] = Counter()
+    for label, count in balance.counts.items():
+        counts[shown(label, 60)] += count
+    return Balance(dict(counts), balance.examples, tuple(shown(label, 60) for label in balance.rare))
 
 
 def _private(rows: Sequence[Row]) -> dict[Kind, list[tuple[Row, int]]]:

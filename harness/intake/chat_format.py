@@ -7,6 +7,7 @@ accepted. The rest is what a chat template or a trainer stumbles over later.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,13 +28,14 @@ ChatError = Literal[
     "missing_user_message",
 ]
 
-COLUMNS = ("messages", "conversations", "conversation", "dialogue", "turns")
+COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 """Columns that hold a conversation."""
 _ROLES = {
     "system": "system",
     "developer": "system",
     "user": "user",
     "human": "user",
+    "customer": "user",
     "assistant": "assistant",
     "gpt": "assistant",
     "model": "assistant",
@@ -42,7 +44,10 @@ _ROLES = {
     "function": "tool",
     "tool": "tool",
     "observation": "tool",
+    "tool_response": "tool",
+    "function_response": "tool",
     "function_call": "assistant",
+    "tool_call": "assistant",
 }
 _KEYS = frozenset({"role", "content", "name", "function_call", "weight", "tool_calls", "tool_call_id"})
 _SHAREGPT_KEYS = frozenset({"from", "value", "weight", "name"})
@@ -52,7 +57,7 @@ _CALLS = ("function_call", "tool_calls")
 def chat_column(rows: Sequence[Row]) -> str | None:
     """The column of the conversations, where at least half of the rows have a list of objects in it; else ``None``."""
     for column in COLUMNS:
-        lists = [value for row in rows if isinstance(value := row.values.get(column), list)]
+        lists = [value for row in rows if isinstance(value := _parsed(row.values.get(column)), list)]
         objects = sum(any(isinstance(turn, Mapping) for turn in turns) for turns in lists)
         if objects and 2 * objects >= len(rows):
             return column
@@ -68,11 +73,21 @@ def chat_errors(rows: Sequence[Row], column: str) -> dict[ChatError, list[Row]]:
     return found
 
 
+def _parsed(value: Any) -> Any:
+    """A list that stands in a cell as JSON, as in a CSV file."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
 def _of_row(values: Any, column: str) -> Iterator[ChatError]:
     if not isinstance(values, Mapping):
         yield "data_type"
         return
-    messages = values.get(column)
+    messages = _parsed(values.get(column))
     if not isinstance(messages, list) or not messages:
         yield "missing_messages_list"
         return

@@ -22,6 +22,7 @@ CUT_LENGTH = 50
 """Characters below which an answer without an end is short, not cut."""
 CUT_ANSWERS = 3
 """Answers of exactly the greatest length from which that length is a limit somebody set."""
+_LEAST = {"characters": CUT_LENGTH, "words": 20, "tokens": 16}  # shorter ones agree by chance
 _ENDS = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u061f\"'`)]}>;:*|\u201d\u2019\u00bb%")
 _ID = re.compile(r"(?i)_?(?:id|uid|uuid|guid|(?:item|row|example|sample|question|doc|document)_?id)")
 _SPREADSHEET = re.compile(r"(?i)\.[ct]sv(?:\b|:)")
@@ -86,8 +87,11 @@ def cut_answers(
         if not lengths:
             return None
         limit = max(lengths)
-        if lengths[limit] < CUT_ANSWERS:
+        if lengths[limit] < CUT_ANSWERS or limit < _LEAST[unit]:
             continue
+        others = [examples[place].answer for place in long if length(place) != limit]
+        if 2 * sum(map(ends, others)) < len(others):
+            continue  # answers of this file do not end as sentences do
         cut = [examples[place] for place in long if length(place) == limit and not ends(examples[place].answer)]
         if len(cut) >= CUT_ANSWERS and 2 * len(cut) >= lengths[limit]:
             return cut, unit, limit

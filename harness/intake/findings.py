@@ -12,6 +12,7 @@ from harness.reporting.formatting import plural
 
 Check = Literal[
     "no_usable_row",
+    "refused_rows",
     "too_few_rows",
     "empty_role",
     "identical_splits",

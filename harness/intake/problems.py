@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.evaluation.items import Role
+from harness.exceptions import InputError
 from harness.intake.balance import Balance
 from harness.intake.chat_format import ChatError
 from harness.intake.example import Example, Row
@@ -61,6 +62,7 @@ class Evidence:
     chat: Mapping[ChatError, Sequence[Row]] | None
     tokens: Counted | None
     context: int | None
+    refused: Sequence[InputError] = ()
 
     @cached_property
     def empty_prompts(self) -> list[Example]:
@@ -96,8 +98,9 @@ class Evidence:
 def problems(found: Evidence) -> list[Problem]:
     """Every problem, in the order of the checks."""
     if not found.usable:
-        return [_nothing_usable(found)]
+        return [_nothing_usable(found), *_chat(found)]
     return [
+        *_refused(found),
         *_amount(found),
         *_between_splits(found),
         *_contradictions(found),
@@ -111,9 +114,18 @@ def problems(found: Evidence) -> list[Problem]:
 
 
 def _nothing_usable(found: Evidence) -> Problem:
+    if found.refused:
+        return next(_refused(found))
     count, places = len(found.rows), first([row.place for row in found.rows])
     message = f"no row of {count:,} has both a question and an answer" if count else "there is no row"
     return Problem("no_usable_row", True, count, message, "say which columns hold them: --prompt, --answer", places)
+
+
+def _refused(found: Evidence) -> Iterator[Problem]:
+    if found.refused:
+        count = len(found.refused)
+        message = f"{rows_are(count)} not of the others' form: {shown(str(found.refused[0]), 300)}"
+        yield Problem("refused_rows", True, count, message, "correct or drop them")
 
 
 def _amount(found: Evidence) -> Iterator[Problem]:
@@ -218,10 +230,12 @@ def _labels(found: Evidence) -> Iterator[Problem]:
         of_rare = [example.place for example in found.examples if example.label and example.answer in rare]
         named = ", ".join(f"'{shown(label, 40)}'" for label in rare[:3])
         more = f" and {len(rare) - 3:,} more" if len(rare) > 3 else ""
-        message = f"{'labels' if len(rare) > 1 else 'the label'} {named}{more} {'have' if len(rare) > 1 else 'has'} "
-        message += f"a single row{' each' if len(rare) > 1 else ''}: it cannot be both trained and judged"
-        remedy = "add rows of it, or join it with another label"
-        yield Problem("rare_class", True, len(rare), message, remedy, first(of_rare))
+        one = len(rare) == 1
+        message = f"{'the label' if one else 'labels'} {named}{more} {'has' if one else 'have'} a single row"
+        message += f"{'' if one else ' each'}, which cannot be both trained and judged"
+        stops = len(counts) - len(rare) < 2
+        remedy = "add rows of it, or join it with another label" if one else "add rows of them, or join them with others"
+        yield Problem("rare_class", stops, len(rare), message, remedy, first(of_rare))
     if found.balance.majority >= MAJORITY:
         label, count = next(iter(counts.items()))
         message = f"{percent(found.balance.majority)} of the rows have the label '{shown(label, 40)}'"
@@ -279,7 +293,7 @@ def _repeats(found: Evidence) -> Iterator[Problem]:
 def _fields(found: Evidence) -> Iterator[Problem]:
     used = {id(example.row) for example in found.examples}
     unused = [row.place for row in found.rows if id(row) not in used]
-    if unused:
+    if len(unused) > len(found.refused):
         message = f"{plural(len(unused), 'row')} of {len(found.rows):,} gave no example"
         yield Problem("unusable_rows", False, len(unused), message, "fill in what they lack, or drop them", first(unused))
     for check, lacking, what in (

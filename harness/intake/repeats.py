@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -106,7 +106,10 @@ def asks(example: Example) -> bool:
 
 
 def exact_duplicates(examples: Sequence[Example]) -> list[Repeat]:
-    """Examples that repeat an earlier one of their split to the letter (but for white space)."""
+    """Examples that repeat an earlier one of their split to the letter (but for white space).
+
+    Of a row with several examples, as a conversation has, all must: conversations may begin alike.
+    """
     seen: dict[Hashable, int] = {}
     repeats = []
     for position, example in enumerate(examples):
@@ -114,14 +117,25 @@ def exact_duplicates(examples: Sequence[Example]) -> list[Repeat]:
             of = seen.setdefault((example.row.split, literal_key(example)), position)
             if of != position:
                 repeats.append(Repeat(position, of, "same text", 1.0))
-    return repeats
+    return _of_whole_rows(examples, repeats, set())
+
+
+def _of_whole_rows(examples: Sequence[Example], repeats: Sequence[Repeat], others: Collection[int]) -> list[Repeat]:
+    """Those of rows all of whose examples are repeats, or are among ``others``."""
+    found = {repeat.position for repeat in repeats} | set(others)
+    original = {id(example.row) for place, example in enumerate(examples) if asks(example) and place not in found}
+    return [repeat for repeat in repeats if id(examples[repeat.position].row) not in original]
 
 
 def conflicts(examples: Sequence[Example]) -> list[Conflict]:
-    """Questions that have different answers, in the order in which they come first; over all splits."""
+    """Questions that have different answers, in the order in which they come first; over all splits.
+
+    Rows with several examples are passed over: conversations may begin alike and go on differently.
+    """
+    per_row = Counter(id(example.row) for example in examples)
     groups: dict[Hashable, list[int]] = {}
     for position, example in enumerate(examples):
-        if asks(example):
+        if asks(example) and per_row[id(example.row)] == 1:
             groups.setdefault(question_key(example), []).append(position)
     found = []
     for positions in groups.values():
@@ -169,8 +183,8 @@ def near_pairs(examples: Sequence[Example]) -> list[Repeat]:
 def near_duplicates(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list[Repeat]:
     """Of `near_pairs` those that are one example twice: of one split, of two rows, with the same or nearly the same
     answer, and not exact duplicates. An example that repeats one is not itself repeated, so that one of each stays."""
-    gone: set[int] = {repeat.position for repeat in exact_duplicates(examples)}
-    found = []
+    exact = {repeat.position for repeat in exact_duplicates(examples)}
+    gone, found = set(exact), []
     for pair in pairs:
         one, other = examples[pair.position], examples[pair.of]
         if pair.position in gone or pair.of in gone or one.row is other.row or one.row.split != other.row.split:
@@ -178,17 +192,19 @@ def near_duplicates(examples: Sequence[Example], pairs: Sequence[Repeat]) -> lis
         if same_answer(one, other):
             gone.add(pair.position)
             found.append(pair)
-    return found
+    return _of_whole_rows(examples, found, exact)
 
 
 def same_answer(one: Example, other: Example) -> bool:
-    """Whether two answers are equal (`answer_key`) or, where neither is a label, alike in their runs of 3 words."""
-    if answer_key(one.answer) == answer_key(other.answer):
+    """Whether two answers are equal (`answer_key`), one is among those that the other accepts, or, where neither is a
+    label, they are alike in their runs of 3 words."""
+    mine, theirs = answer_key(one.answer), answer_key(other.answer)
+    if mine == theirs or mine in map(answer_key, other.accepted) or theirs in map(answer_key, one.accepted):
         return True
     if one.label or other.label:
         return False
-    mine, theirs = (grams(_fold(example.answer).split(), SHINGLE) for example in (one, other))
-    return bool(mine and theirs) and len(mine & theirs) >= JACCARD * len(mine | theirs)
+    runs, others = (grams(_fold(example.answer).split(), SHINGLE) for example in (one, other))
+    return bool(runs and others) and len(runs & others) >= JACCARD * len(runs | others)
 
 
 def near_conflicts(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list[Repeat]:

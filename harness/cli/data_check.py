@@ -1,0 +1,165 @@
+"""``harness data check`` and ``harness data clean``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from harness.exceptions import InputError
+
+if TYPE_CHECKING:
+    from harness.intake.card import Card
+    from harness.intake.columns import Columns
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+
+
+def _columns(command: _F) -> _F:
+    """Options that say which column is what; their names are the fields of `Columns`."""
+    for name, meaning in (
+        ("cluster", "Column of what belongs together and is never parted over roles."),
+        ("skill", "Column of what a row asks for."),
+        ("context", "Column of the passage that the answer stands on."),
+        ("label", "Column of the answer, one of few labels."),
+        ("answer", "Column of the answer."),
+        ("prompt", "Column of the question [default for all: by their names]."),
+    ):
+        command = click.option(f"--{name}", help=meaning)(command)
+    return command
+
+
+@click.command()
+@click.argument("file")
+@_columns
+@click.option("--model", help="Count tokens as this model does: embedded model, local folder or Hugging Face id.")
+@click.option("--tokens-per-second", type=click.FloatRange(min=0, min_open=True), help="Measured speed of training.")
+@click.option("--price-per-hour", type=click.FloatRange(min=0), help="Of the machine, in any currency.")
+@click.option("--html", type=_PATH, help="Write the data card as a page, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+def check(
+    file: str,
+    model: str | None,
+    tokens_per_second: float | None,
+    price_per_hour: float | None,
+    html: Path | None,
+    as_json: bool,
+    **columns: str | None,
+) -> int:
+    """Show what FILE is: rows, repeats, conflicts, leakage, lengths, labels, languages, private data.
+
+    FILE is a JSONL, JSON, CSV, TSV or Parquet file, a folder of them (train, validation, test) or a data set id.
+    Exit code 2 if something would spoil the work, with the rows; 0 otherwise, whatever there is to warn of
+    (docs/data-card.md).
+    """
+    from harness.intake.card_page import card_json, write_page
+    from harness.intake.columns import Columns
+
+    card = _card(file, Columns(**columns), model, tokens_per_second, price_per_hour)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(card_json(card), indent=2, ensure_ascii=False))
+    else:
+        from harness.cli.card_tables import print_card
+
+        print_card(card)
+    if html is not None:
+        write_page(card, html)
+        if not as_json:
+            click.echo(f"page: {html}")
+    for problem in card.stops:
+        click.echo(f"error: {problem.line}", err=True)
+    return InputError.exit_code if card.stops else 0
+
+
+def _card(
+    source: str, columns: Columns, model: str | None, tokens_per_second: float | None, price_per_hour: float | None
+) -> Card:
+    from harness.cli.session import quiet_libraries
+    from harness.intake.card import data_card
+    from harness.intake.check import take
+    from harness.intake.read import read_rows
+
+    quiet_libraries()
+    tokenizer, context = _tokenizer(model) if model else (None, None)
+    rows = read_rows(source)
+    taken = take(rows, columns)
+    return data_card(
+        taken.examples,
+        rows,
+        tokenizer,
+        price_per_hour,
+        source=source,
+        model=model or "",
+        context=context,
+        tokens_per_second=tokens_per_second,
+        refused=taken.refused,
+    )
+
+
+def _tokenizer(model: str) -> tuple[Any, int | None]:
+    """The model's tokenizer and how many tokens it takes; its weights are not read."""
+    from harness.models.loading import load_tokenizer, materialise
+    from harness.models.reference import resolve
+    from harness.storage import read_json
+
+    folder = materialise(resolve(model))
+    limit = read_json(folder / "config.json").get("max_position_embeddings")
+    return load_tokenizer(folder), limit if isinstance(limit, int) and limit > 0 else None
+
+
+@click.command()
+@click.argument("file", type=_PATH)
+@click.option("-o", "--out", type=_PATH, required=True, help="Clean file, in the format of FILE; never FILE itself.")
+@_columns
+@click.option("--near", is_flag=True, help="Leave out near-duplicates, too.")
+@click.option(
+    "--keep",
+    type=click.Choice(["none", "majority"]),
+    default="none",
+    show_default=True,
+    help="Of rows in conflict keep none, or those with the answer that more than half of them give.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+def clean(
+    file: Path,
+    out: Path,
+    near: bool,
+    keep: Literal["none", "majority"],
+    as_json: bool,
+    **columns: str | None,
+) -> int:
+    """Write FILE without duplicates, conflicting answers, private data and labels in several spellings.
+
+    Format, columns and the order of the rows stay. Each change is listed in OUT.changes.jsonl. A clean file stays as
+    it is.
+    """
+    from harness.cli.session import quiet_libraries
+    from harness.intake.check import take
+    from harness.intake.clean import changes_file, check_output, clean_rows, write_cleaned
+    from harness.intake.columns import Columns
+    from harness.intake.read import read_rows
+
+    quiet_libraries()
+    check_output(file, out)
+    rows = read_rows(str(file))
+    named = Columns(**columns)
+    cleaned = clean_rows(rows, lambda some: take(some, named).examples, near=near, keep=keep)
+    write_cleaned(file, out, rows, cleaned)
+    counts = Counter(note.what for note in cleaned.notes)
+    summary = {"rows": len(rows), "kept": len(cleaned.kept), "changes": dict(sorted(counts.items()))}
+    if as_json:
+        import json
+
+        click.echo(json.dumps({**summary, "out": str(out), "listed_in": str(changes_file(out))}, indent=2))
+        return 0
+    for what, count in summary["changes"].items():
+        click.echo(f"{what}: {count:,}")
+    click.echo(f"{len(cleaned.kept):,} of {len(rows):,} rows kept: {out}")
+    click.echo(f"changes: {changes_file(out)}")
+    return 0
