@@ -121,14 +121,12 @@ def card_json(card: Card) -> dict[str, Any]:
     """``data_card.json`` as docs/data-card.md describes it."""
     plain = asdict(card)
     problems = plain.pop("problems")
-    classes = plain.pop("classes")
     if card.classes is not None:
-        classes["majority"] = card.classes.majority
+        plain["classes"]["majority"] = card.classes.majority
     found: dict[str, Any] = _clean(
         {
             "schema": SCHEMA,
             **plain,
-            "classes": classes,
             "stops": [problem for problem in problems if problem["stops"]],
             "warnings": [problem for problem in problems if not problem["stops"]],
         }

@@ -99,10 +99,13 @@ def problems(found: Evidence) -> list[Problem]:
     """Every problem, in the order of the checks."""
     if not found.usable:
         return [_nothing_usable(found), *_chat(found)]
+    between = list(_between_splits(found))
+    copied = any(problem.check == "identical_splits" for problem in between)
     return [
         *_refused(found),
-        *_amount(found),
-        *_between_splits(found),
+        *between,
+        # What stands in two splits has the role of the more sealed one, so copied splits leave others empty.
+        *(problem for problem in _amount(found) if not (copied and problem.check == "empty_role")),
         *_contradictions(found),
         *_labels(found),
         *_ids(found),
