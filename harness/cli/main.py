@@ -34,6 +34,7 @@ class Verb(NamedTuple):
 
 # The summaries stand here so that `harness --help` imports no verb. A verb's function may return its exit code.
 VERBS: dict[str, Verb] = {
+    "init": Verb("harness.cli.init:init", "Make a domain of a file of prompts and answers."),
     "baseline": Verb("harness.cli.baseline:baseline", "Score the model zero-shot and few-shot, by error category."),
     "iterate": Verb("harness.cli.iterate:iterate", "Retrain on the failing categories, round after round; resumes."),
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),

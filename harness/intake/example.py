@@ -45,6 +45,9 @@ class Example:
         skill, cluster: as the user's columns say; ``None`` where none was named.
         turns: the conversation before ``prompt``, the system turn included.
         rejected: the worse answer of a preference pair.
+        accepted: other right answers.
+        answerable: whether the context answers the prompt; ``None`` where the file does not say.
+        tools: the tools that may be called, each with ``name`` and ``parameters`` (a JSON schema).
         row: where it comes from; one row can bring several examples.
     """
 
@@ -58,6 +61,9 @@ class Example:
     cluster: str | None = None
     turns: tuple[Turn, ...] = ()
     rejected: str | None = None
+    accepted: tuple[str, ...] = ()
+    answerable: bool | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def place(self) -> str:

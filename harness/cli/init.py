@@ -1,0 +1,142 @@
+"""``harness init``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from harness.evaluation.domain import Domain, Split
+    from harness.evaluation.items import Item
+    from harness.intake.example import Example, Row
+    from harness.intake.model import ModelText
+    from harness.intake.write import Plan
+
+SHOWN = 3
+_CARD = "harness.intake.card"
+
+
+@click.command(short_help="Make a domain of a file of prompts and answers.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--from", "source", metavar="SOURCE", required=True,
+    help="JSONL, JSON, CSV, TSV or Parquet file, a folder of them, or a Hugging Face data set id.",
+)  # fmt: skip
+@click.option("--prompt", metavar="COLUMN", help="What the model is asked.")
+@click.option("--answer", metavar="COLUMN", help="The right answer.")
+@click.option("--label", metavar="COLUMN", help="The right answer, one of few labels.")
+@click.option("--context", metavar="COLUMN", help="Passage that the answer must stand on.")
+@click.option("--skill", metavar="COLUMN", help="What an item asks for; figures and targets are by skill.")
+@click.option("--cluster", metavar="COLUMN", help="What items share that must not be parted [default: the passage].")
+@click.option("--template", metavar="NAME|FILE", help="Prompt template: plain, chat, alpaca, dolly or a Jinja file.")
+@click.option("--off-topic", metavar="SENTENCE", help="Add questions of other subjects, answered with this sentence.")
+@click.option("--name", help="Name of the domain [default: that of DIR].")
+@click.option("--model", help="Embedded model, local folder or Hugging Face id [default: smollm2-135m-instruct].")
+@click.option("--dry-run", is_flag=True, help="Show the first three items as the model would get them; write nothing.")
+def init(
+    folder: Path, source: str, template: str | None, off_topic: str | None, name: str | None, model: str | None,
+    dry_run: bool, **columns: str | None,
+) -> None:  # fmt: skip
+    """Turn SOURCE, a file of prompts and answers, into a domain in the new folder DIR.
+
+    It says what it recognises; the options name columns where it is wrong. DIR is written whole or not at all. Then:
+    cd DIR && harness baseline && harness iterate --rounds 5 (docs/your-domain.md).
+    """
+    from harness.cli.main import one_line
+    from harness.cli.session import quiet_libraries
+    from harness.config import Settings
+    from harness.exceptions import InputError
+    from harness.intake.columns import Columns
+    from harness.intake.model import model_text
+    from harness.intake.read import read_rows
+    from harness.intake.shapes import recognise
+    from harness.intake.write import Choices, check_folder, domain_name, plan, write_plan
+
+    quiet_libraries()
+    check_folder(folder)
+    chosen = domain_name(name, folder)
+    if off_topic is not None and not off_topic.strip():
+        raise InputError("--off-topic: the sentence is empty; give what the model shall answer")
+    rows = read_rows(source)
+    shape = recognise(rows, Columns(**columns))
+    click.echo(one_line(shape.describe()))
+    examples = shape.examples(rows)
+    if left := len({id(row) for row in rows}) - len({id(example.row) for example in examples}):
+        click.echo(f"{left:,} of {len(rows):,} rows hold no question with an answer that can be judged alone; left out")
+    text = model_text(model or Settings().model)
+    if text.notice:
+        click.echo(one_line(text.notice))
+    card = _data_card(examples, rows, text)
+    choices = Choices(chosen, text.name, template, off_topic.strip() if off_topic else None)
+    made = plan(shape, examples, choices, text.count_tokens, text.context_length)
+    for line in (made.form.describe(), *made.notices):
+        click.echo(one_line(line))
+    if dry_run:
+        _show(chosen, made, text)
+        return
+    write_plan(folder, made.files, lambda temporary: _check(temporary, chosen, card))
+    counts = ", ".join(f"{number:,} {split} items" for split, number in made.counts.items())
+    click.echo(f"wrote {one_line(str(folder))}: domain {chosen}, {counts}")
+    click.echo(f"next: cd {one_line(str(folder))} && harness baseline && harness iterate --rounds 5")
+
+
+def _data_card(examples: Sequence[Example], rows: Sequence[Row], text: ModelText) -> Any:
+    """CALL SITE of the data card: shown here; what would spoil the work stops, before anything is written."""
+    import importlib
+    import importlib.util
+
+    from harness.exceptions import InputError
+
+    if importlib.util.find_spec(_CARD) is None:
+        return None
+    module = importlib.import_module(_CARD)
+    card = module.data_card(examples, rows, text.tokenizer)
+    module.print_card(card)
+    if card.stops:
+        raise InputError(f"{card.stops[0]}" + (f" (and {len(card.stops) - 1} more)" if len(card.stops) > 1 else ""))
+    return card
+
+
+def _check(folder: Path, name: str, card: Any) -> None:
+    """Load the written domain as the harness will, and render each of its items once."""
+    import importlib
+
+    from harness.evaluation.domain import load_domain
+
+    domain = load_domain(name, [folder / "tasks"])
+    _items(domain)
+    if card is not None:
+        importlib.import_module(_CARD).write_card(card, folder)
+
+
+def _items(domain: Domain) -> list[Item]:
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    return [item for split in splits for item in domain.items(split, "train_pool")]
+
+
+def _show(name: str, made: Plan, text: ModelText) -> None:
+    """The first items as the model would get them, and what would be written."""
+    import tempfile
+
+    from harness.evaluation.domain import load_domain
+    from harness.intake.write import write_plan
+    from harness.reporting.escape import shorten, visible
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / name
+        write_plan(folder, made.files, lambda _: None)
+        domain = load_domain(name, [folder / "tasks"])
+        items = _items(domain)
+        for number, doc in enumerate(made.first[:SHOWN], start=1):
+            item = next(
+                each for each in items if all(each.doc.get(key) == doc[key] for key in ("input", "target", "cluster"))
+            )
+            click.echo(f"--- item {number}, as {text.name} gets it")
+            click.echo(visible(shorten(domain.context(item, text.chat_template), 20_000)))
+            click.echo(f"--- its right answer\n{visible(shorten(item.target))}")
+    click.echo("--- would write")
+    for file, content in sorted(made.files.items()):
+        click.echo(f"{len(content.encode()):>10,} bytes  {file}")
