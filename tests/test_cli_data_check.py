@@ -79,7 +79,7 @@ BAD: dict[str, tuple[list[dict[str, Any]], str]] = {
         "the label 'blue' has a single row",
     ),
     "conflicts": ([*GOOD, *({"text": row["text"], "label": "pink"} for row in GOOD[:3])], "more than one label"),
-    "mixed schema": ([*GOOD, {"question": "Why?", "reply": "So"}], "not of the others' form"),
+    "mixed schema": ([*GOOD, {"txt": "Why?", "label": "red"}], "not of the others' form"),
 }
 
 

@@ -109,9 +109,9 @@ def test_rows_that_are_one_when_masked_are_duplicates(tmp_path: Path) -> None:
 
 
 def test_a_label_is_written_as_most_rows_write_it(tmp_path: Path) -> None:
-    rows = [{"text": f"number {n} of them", "label": label} for n, label in enumerate(["yes", "no", "Yes", "yes", "no"])]
+    rows = [{"text": f"number {n} of them", "label": label} for n, label in enumerate(["yes", "no", "Yes", "yes", "no", "yes"])]
     cleaned = clean(write(tmp_path / "a.csv", rows), tmp_path / "b.csv")
-    assert [row.values["label"] for row in read_rows(str(tmp_path / "b.csv"))] == ["yes", "no", "yes", "yes", "no"]
+    assert [row.values["label"] for row in read_rows(str(tmp_path / "b.csv"))] == ["yes", "no", "yes", "yes", "no", "yes"]
     assert [note.what for note in cleaned.notes] == ["label"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.exceptions import InputError
-from harness.intake.columns import needed
+from harness.intake.columns import needed, text_of
 from harness.intake.example import Row
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ _ROWS_EACH = 5
 """An answer column without a label's name is one of labels where there are this many rows to each value."""
 
 
-def few_labels(rows: Sequence[Row], shape: Shape, named: bool) -> tuple[str, ...]:
+def few_labels(rows: Sequence[Row], shape: Shape, named: bool, *, judge: bool = True) -> tuple[str, ...]:
     """The labels of a classification, in alphabetical order; empty where the answers are no labels.
 
     Args:
         named: whether the column says that it holds labels, by its name or by the user.
+        judge: whether labels that cannot be used are refused.
 
     Raises:
         InputError: a column of labels has an empty one, labels differ by case alone, or fewer than two labels have
@@ -38,13 +39,14 @@ def few_labels(rows: Sequence[Row], shape: Shape, named: bool) -> tuple[str, ...
         return ()
     places: dict[str, list[Row]] = {}
     for row in rows:
-        places.setdefault(needed(row, shape.answer), []).append(row)
+        places.setdefault(needed(row, shape.answer) if judge else text_of(row.values, shape.answer) or "", []).append(row)
     few = len(places) <= MOST_LABELS and all(len(label) <= LONGEST and "\n" not in label for label in places)
     if not few or (not named and not _repeated(places, len(rows))):
         return ()
     if named and len(places) > max(2, len(rows) // 2):
         return ()  # nearly as many values as rows: a title or a name, whatever the column is called
-    _check(places, shape.answer)
+    if judge:
+        _check(places, shape.answer)
     return tuple(sorted(places))
 
 

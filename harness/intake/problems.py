@@ -132,6 +132,8 @@ def _refused(found: Evidence) -> Iterator[Problem]:
 
 
 def _amount(found: Evidence) -> Iterator[Problem]:
+    if found.usable < FEWEST and found.refused:
+        return  # more will be usable once they are mended
     if found.usable < FEWEST:
         message = f"{plural(found.usable, 'usable row')}: too few to train, choose, certify and test on different ones"
         remedy = f"collect at least {FEWEST}, better 200 or more"
@@ -225,6 +227,8 @@ def _labels(found: Evidence) -> Iterator[Problem]:
         places = first([row.place for row in spelling.rows])
         yield Problem("label_spelling", True, len(spelling.rows), message, remedy, places)
     counts = found.balance.counts
+    if found.usable < FEWEST:
+        return  # of so few rows nothing else can be said
     if len(counts) == 1:
         message = f"every row has the label '{shown(next(iter(counts)), 40)}': there is nothing to tell apart"
         yield Problem("one_class", True, found.balance.examples, message, "add rows of other labels, or name --answer")

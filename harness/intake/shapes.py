@@ -212,12 +212,13 @@ def _answers(row: Row, column: str) -> tuple[str, tuple[str, ...], bool | None]:
     return texts[0], tuple(texts[1:]), None
 
 
-def recognise(rows: Sequence[Row], columns: Columns | None = None) -> Shape:
+def recognise(rows: Sequence[Row], columns: Columns | None = None, *, judge: bool = True) -> Shape:
     """Say what ``rows`` are.
 
     Args:
         rows: all rows, at least one.
         columns: what the user says; it wins over the names.
+        judge: refuse ids and labels that cannot be used; the data card lists them all instead.
 
     Raises:
         InputError: no shape fits, a named column is missing, two rows have one id, labels are not usable; one line
@@ -226,9 +227,11 @@ def recognise(rows: Sequence[Row], columns: Columns | None = None) -> Shape:
     said = columns or Columns()
     names = column_names(rows)
     check_columns(said, names)
-    check_ids(rows)
+    if judge:
+        check_ids(rows)
     shape = replace(_by_columns(rows, names, said), skill=said.skill, cluster=said.cluster, tools=first(TOOLS, names))
-    labelled = replace(shape, labels=few_labels(rows, shape, said.label is not None or shape.kind == "text and label"))
+    named = said.label is not None or shape.kind == "text and label"
+    labelled = replace(shape, labels=few_labels(rows, shape, named, judge=judge))
     if labelled.kind == "text and label" and not labelled.labels:
         return replace(labelled, kind="prompt and answer")
     return labelled
