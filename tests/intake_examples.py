@@ -8,13 +8,33 @@ from typing import Any
 from harness.intake.card import Card, data_card
 from harness.intake.example import Example, FileSplit, Row
 
-WORDS = (
-    "kettle lantern harbour pepper violin glacier mango tunnel feather compass orchard saddle ribbon anchor walnut "
-    "candle meadow piston quarry thistle"
-).split()
+WORDS = [
+    "kettle",
+    "lantern",
+    "harbour",
+    "pepper",
+    "violin",
+    "glacier",
+    "mango",
+    "tunnel",
+    "feather",
+    "compass",
+    "orchard",
+    "saddle",
+    "ribbon",
+    "anchor",
+    "walnut",
+    "candle",
+    "meadow",
+    "piston",
+    "quarry",
+    "thistle",
+]
 
 
-def example(prompt: str, answer: str, place: str = "a.jsonl:1", *, split: FileSplit | None = None, **more: Any) -> Example:
+def example(
+    prompt: str, answer: str, place: str = "a.jsonl:1", *, split: FileSplit | None = None, **more: Any
+) -> Example:
     column = "label" if more.get("label") else "answer"
     return Example(prompt, answer, Row({"prompt": prompt, column: answer}, place, split), **more)
 

@@ -10,6 +10,8 @@ import pytest
 from intake_examples import plain
 
 from harness.cli.main import main
+from harness.intake.model import ModelText
+from harness.models.reference import ModelReference
 
 GOOD: list[dict[str, Any]] = [{"text": one.prompt, "label": one.answer} for one in plain(90)]
 
@@ -58,7 +60,8 @@ def test_a_model_gives_lengths_and_what_is_given_gives_cost(
 ) -> None:
     from test_intake_fields import Tokenizer
 
-    monkeypatch.setattr("harness.cli.data_check._tokenizer", lambda model: (Tokenizer(), 8))
+    text = ModelText(ModelReference("tiny", "hub"), Tokenizer(), 8)
+    monkeypatch.setattr("harness.intake.model.model_text", lambda name: text)
     file = write(tmp_path / "a.jsonl", GOOD)
     priced = ["--tokens-per-second", "10", "--price-per-hour", "36"]
     assert main(["data", "check", str(file), "--model", "tiny", *priced, "--json"]) == 0

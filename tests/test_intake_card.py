@@ -177,7 +177,7 @@ def test_empty_fields_formulas_and_languages_warn() -> None:
     assert checks(card_of([*MANY, example("=1+1 or two", "red", "a.csv:91", label=True)])) == {"formulas": False}
     german = "Wie kann ich bitte meine verlorene Karte {} wieder sperren lassen, und was kostet das?"
     mixed = [example(german.format(n), "red", f"b:{n}", label=True) for n in ("eins", "zwei", "drei", "vier", "acht")]
-    card = card_of([*MANY[:30], *[e for e in mixed]])
+    card = card_of([*MANY[:30], *mixed])
     assert card.languages["de"] == 5
 
 
@@ -223,7 +223,11 @@ def test_no_sink_shows_a_secret_or_acts_on_a_text(secret: str, tmp_path: Path) -
 
 
 @settings(max_examples=25)
-@given(st.lists(st.tuples(st.text(max_size=30), st.sampled_from(SECRETS[:3]), st.text(max_size=12)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=30), st.sampled_from(SECRETS[:3]), st.text(max_size=12)), min_size=1, max_size=5
+    )
+)
 def test_whatever_stands_around_it_a_secret_is_not_shown(parts: list[tuple[str, str, str]]) -> None:
     examples = [example(f"{before} {secret} {after}", f"{secret} {after}") for before, secret, after in parts]
     text = json.dumps(card_json(card_of(examples)), ensure_ascii=False)

@@ -31,7 +31,10 @@ def test_blank_questions_and_answers_are_empty() -> None:
 def test_an_instruction_of_its_own_is_a_question_and_one_that_all_share_is_none() -> None:
     own = [example("", "a", instruction=f"Do {number}") for number in range(4)]
     assert empty_prompts(own) == []
-    shared = [example("", "a", instruction="Sort it"), *(example(f"q{n}", "a", instruction="Sort it") for n in range(3))]
+    shared = [
+        example("", "a", instruction="Sort it"),
+        *(example(f"q{n}", "a", instruction="Sort it") for n in range(3)),
+    ]
     assert empty_prompts(shared) == shared[:1]
 
 
@@ -80,7 +83,9 @@ def test_the_same_id_in_two_splits_is_no_duplicate() -> None:
 
 
 def test_labels_that_differ_by_case_or_blanks_are_one_label() -> None:
-    examples = [example(f"q{n}", label, f"a:{n}", label=True) for n, label in enumerate(["Yes", "Yes", "yes", "no", "Y es"])]
+    examples = [
+        example(f"q{n}", label, f"a:{n}", label=True) for n, label in enumerate(["Yes", "Yes", "yes", "no", "Y es"])
+    ]
     (spelling,) = spellings(examples)
     assert spelling.column == "label"
     assert spelling.written == (("Yes", 2), ("yes", 1), ("Y es", 1))

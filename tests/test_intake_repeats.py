@@ -55,6 +55,14 @@ def test_nearly_the_same_prompt_with_nearly_the_same_answer_is_a_near_duplicate(
     assert near([*plain(10), example(STORY, "Open it"), example(other, "Throw it away")]) == []
 
 
+def test_a_passage_in_common_makes_no_near_duplicate() -> None:
+    longer = f"{STORY}, and what does one do about it without a new lid, a new kettle or a word to the aunt in Porto"
+    other = " ".join(f"{word}{n}" for n, word in enumerate(longer.split())) + " " + STORY
+    examples = [*plain(10), example(longer, "red", label=True), example(other, "red", label=True)]
+    assert [(pair.position, pair.of, pair.rule) for pair in near_pairs(examples)] == [(11, 10, "13-gram")]
+    assert near(examples) == []
+
+
 def test_one_of_each_set_of_near_duplicates_stays() -> None:
     forms = [example(STORY.replace("blue", colour), "Open it") for colour in ("blue", "red", "green")]
     assert {position for position, _ in near([*plain(10), *forms])} == {11, 12}
@@ -70,7 +78,6 @@ def test_conversations_that_begin_alike_are_no_duplicates() -> None:
     ]
     assert exact_duplicates(examples) == []
     assert near(examples) == []
-    assert len(exact_duplicates([*examples, *examples[:0]])) == 0
     twice = [*examples[:2], *(Example(e.prompt, e.answer, two, turns=e.turns) for e in examples[:2])]
     assert [repeat.position for repeat in exact_duplicates(twice)] == [2, 3]
 
@@ -138,7 +145,10 @@ def test_known_leaks_of_real_sets_are_found(
     shared_data: Path, folder: str, held_out: str, column: str, known: int
 ) -> None:
     examples = []
-    splits: list[tuple[str, FileSplit]] = [("train", "train"), (held_out, "test" if held_out == "test" else "validation")]
+    splits: list[tuple[str, FileSplit]] = [
+        ("train", "train"),
+        (held_out, "test" if held_out == "test" else "validation"),
+    ]
     for name, split in splits:
         lines = (shared_data / folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         for number, row in enumerate(map(json.loads, lines), start=1):

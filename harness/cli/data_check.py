@@ -80,37 +80,30 @@ def check(
 def _card(
     source: str, columns: Columns, model: str | None, tokens_per_second: float | None, price_per_hour: float | None
 ) -> Card:
+    from harness.cli.main import one_line
     from harness.cli.session import quiet_libraries
     from harness.intake.card import data_card
     from harness.intake.check import take
+    from harness.intake.model import model_text
     from harness.intake.read import read_rows
 
     quiet_libraries()
-    tokenizer, context = _tokenizer(model) if model else (None, None)
+    text = model_text(model) if model else None
+    if text is not None and text.notice:
+        click.echo(one_line(text.notice), err=True)
     rows = read_rows(source)
     taken = take(rows, columns)
     return data_card(
         taken.examples,
         rows,
-        tokenizer,
+        text.tokenizer if text else None,
         price_per_hour,
         source=source,
-        model=model or "",
-        context=context,
+        model=text.name if text else "",
+        context=text.context_length if text else None,
         tokens_per_second=tokens_per_second,
         refused=taken.refused,
     )
-
-
-def _tokenizer(model: str) -> tuple[Any, int | None]:
-    """The model's tokenizer and how many tokens it takes; its weights are not read."""
-    from harness.models.loading import load_tokenizer, materialise
-    from harness.models.reference import resolve
-    from harness.storage import read_json
-
-    folder = materialise(resolve(model))
-    limit = read_json(folder / "config.json").get("max_position_embeddings")
-    return load_tokenizer(folder), limit if isinstance(limit, int) and limit > 0 else None
 
 
 @click.command()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from harness.evaluation.domain import Domain, Split
     from harness.evaluation.items import Item
+    from harness.intake.card import Card
     from harness.intake.example import Example, Row
     from harness.intake.model import ModelText
     from harness.intake.write import Plan
 
 SHOWN = 3
-_CARD = "harness.intake.card"
 
 
 @click.command(short_help="Make a domain of a file of prompts and answers.")
@@ -69,7 +69,7 @@ def init(
     text = model_text(model or Settings().model)
     if text.notice:
         click.echo(one_line(text.notice))
-    card = _data_card(examples, rows, text)
+    card = _data_card(examples, rows, source, text)
     choices = Choices(chosen, text.name, template, off_topic.strip() if off_topic else None)
     made = plan(shape, examples, choices, text.count_tokens, text.context_length)
     for line in (made.form.describe(), *made.notices):
@@ -83,33 +83,31 @@ def init(
     click.echo(f"next: cd {one_line(str(folder))} && harness baseline && harness iterate --rounds 5")
 
 
-def _data_card(examples: Sequence[Example], rows: Sequence[Row], text: ModelText) -> Any:
-    """CALL SITE of the data card: shown here; what would spoil the work stops, before anything is written."""
-    import importlib
-    import importlib.util
+def _data_card(examples: Sequence[Example], rows: Sequence[Row], source: str, text: ModelText) -> Card:
+    """Show what the file is; what would spoil the work stops, before anything is written.
 
+    Raises:
+        InputError: the first thing that stops; the others are shown.
+    """
+    from harness.cli.card_tables import print_card
     from harness.exceptions import InputError
+    from harness.intake.card import data_card
 
-    if importlib.util.find_spec(_CARD) is None:
-        return None
-    module = importlib.import_module(_CARD)
-    card = module.data_card(examples, rows, text.tokenizer)
-    module.print_card(card)
+    card = data_card(examples, rows, text.tokenizer, source=source, model=text.name, context=text.context_length)
+    print_card(card)
     if card.stops:
-        raise InputError(f"{card.stops[0]}" + (f" (and {len(card.stops) - 1} more)" if len(card.stops) > 1 else ""))
+        raise InputError(card.stops[0].line)
     return card
 
 
-def _check(folder: Path, name: str, card: Any) -> None:
-    """Load the written domain as the harness will, and render each of its items once."""
-    import importlib
-
+def _check(folder: Path, name: str, card: Card) -> None:
+    """Load the written domain as the harness will, render each of its items once, and put the card beside it."""
     from harness.evaluation.domain import load_domain
+    from harness.intake.card_page import write_card
 
     domain = load_domain(name, [folder / "tasks"])
     _items(domain)
-    if card is not None:
-        importlib.import_module(_CARD).write_card(card, folder)
+    write_card(card, folder)
 
 
 def _items(domain: Domain) -> list[Item]:

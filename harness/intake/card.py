@@ -25,6 +25,7 @@ from harness.intake.repeats import (
     near_conflicts,
     near_duplicates,
     near_pairs,
+    repeating_rows,
 )
 from harness.intake.roles import dealt_examples
 from harness.intake.secrets import MASKS, Kind, find_private, strings
@@ -62,7 +63,8 @@ class Card:
         splits: rows by the split of their file; ``none`` where files have no split.
         roles: examples by role, as `harness.evaluation.roles` deals them.
         role_notes: where a split stands in for another.
-        exact_duplicates, near_duplicates: examples that repeat an earlier one of their split.
+        exact_duplicates, near_duplicates: rows that repeat an earlier one of their split.
+        near_conflicts: pairs nearly alike with different labels.
         conflicts: questions with several answers; ``conflicting`` are the examples in them.
         leaks: training examples that repeat a held-out one.
         classes: `Balance`; ``None`` where the answers are not labels.
@@ -174,8 +176,8 @@ def data_card(
         splits=dict(Counter(row.split or "none" for row in rows)),
         roles={role: len(places) for role, places in roles.items()},
         role_notes=notes,
-        exact_duplicates=len(found.exact),
-        near_duplicates=len(found.near),
+        exact_duplicates=len(repeating_rows(examples, found.exact)),
+        near_duplicates=len(repeating_rows(examples, found.near)),
         near_conflicts=len(found.near_conflicts),
         conflicts=len(found.conflicts),
         conflicting=sum(len(conflict.positions) for conflict in found.conflicts),
@@ -243,8 +245,12 @@ def _samples(examples: Sequence[Example], found: Evidence) -> dict[str, tuple[Sa
         first, second = examples[one.of], examples[one.position]
         return Sample((first.place, second.place), f"{shown(_asked(first))} ≈ {shown(_asked(second))}")
 
+    def again(one: Repeat) -> Sample:
+        first, second = examples[one.of], examples[one.position]
+        return Sample((first.place, second.place), shown(_asked(second)))
+
     def conflict(one: Conflict) -> Sample:
-        answers = " | ".join(f"{shown(answer, 60)} ×{count}" for answer, count in one.answers[:4])
+        answers = " | ".join(f"{shown(answer, 60)} ({count})" for answer, count in one.answers[:4])
         places = tuple(examples[position].place for position in one.positions[:4])
         return Sample(places, f"{shown(_asked(examples[one.positions[0]]))} → {answers}")
 
@@ -257,7 +263,7 @@ def _samples(examples: Sequence[Example], found: Evidence) -> dict[str, tuple[Sa
         "leakage": [pair(leak) for leak in found.leaks[:SAMPLES]],
         "conflicts": [conflict(one) for one in found.conflicts[:SAMPLES]],
         "near_conflicts": [pair(one) for one in found.near_conflicts[:SAMPLES]],
-        "exact_duplicates": [pair(one) for one in found.exact[:SAMPLES]],
+        "exact_duplicates": [again(one) for one in found.exact[:SAMPLES]],
         "near_duplicates": [pair(one) for one in found.near[:SAMPLES]],
         "cut_answers": cut[:SAMPLES],
         "private_data": [private(where[0][0], kind) for kind, where in found.private.items()],

@@ -103,8 +103,8 @@ def token_sentences(card: Card) -> list[str]:
         return []
     share = percent(tokens.over / card.examples) if card.examples else percent(0)
     said = [
-        f"{integer(tokens.over)} examples ({share}) are longer than the context of {integer(tokens.context)} tokens and "
-        "would be cut."
+        f"{plural(tokens.over, 'example')} ({share}) longer than the context of {integer(tokens.context)} tokens, to "
+        "be cut or left out."
         if tokens.context
         else "The model does not say how many tokens it takes.",
         f"In shuffled batches of {BATCH}, {percent(tokens.padding)} of the tokens would be padding; the harness packs.",
@@ -165,5 +165,3 @@ def write_card(card: Card, folder: Path) -> None:
     """
     write_json(folder / JSON, card_json(card))
     write_page(card, folder / PAGE)
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from harness.intake.example import Row
@@ -140,7 +141,7 @@ def _of_order(roles: Sequence[str | None]) -> Iterator[ChatError]:
     if roles and roles[-1] != "assistant":
         yield "last_turn_not_assistant"
     spoken = [role for role in roles if role is not None]
-    pairs = list(zip(spoken, spoken[1:], strict=False))
+    pairs = list(pairwise(spoken))
     first = next((role for role in spoken if role != "system"), None)
     wrong = (
         "system" in spoken[1:]

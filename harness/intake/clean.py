@@ -161,7 +161,7 @@ def _near(state: State, examples_of: Reader) -> Outcomes:
     examples, position_of = _read(state, examples_of)
     for repeat in near_duplicates(examples, near_pairs(examples)):
         row = examples[repeat.position].row
-        why = f"nearly repeats {examples[repeat.of].place} ({repeat.rule}, {repeat.score:.2f})"
+        why = f"nearly repeats {examples[repeat.of].place} ({repeat.alike:.2f} of its runs of words)"
         yield position_of[id(row)], None, Note(row.place, "near-duplicate", why)
 
 

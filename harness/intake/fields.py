@@ -53,7 +53,8 @@ def empty_prompts(examples: Sequence[Example]) -> list[Example]:
     return [
         example
         for example in blank
-        if not example.instruction.strip() or (len(examples) > 1 and 2 * shared[example.instruction.strip()] > len(examples))
+        if not example.instruction.strip()
+        or (len(examples) > 1 and 2 * shared[example.instruction.strip()] > len(examples))
     ]
 
 
@@ -174,7 +175,8 @@ def formulas(rows: Sequence[Row]) -> list[Row]:
     return [
         row
         for row in rows
-        if _SPREADSHEET.search(row.place) and any(isinstance(cell, str) and is_formula(cell) for cell in row.values.values())
+        if _SPREADSHEET.search(row.place)
+        and any(isinstance(cell, str) and is_formula(cell) for cell in row.values.values())
     ]
 
 

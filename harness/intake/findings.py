@@ -88,7 +88,7 @@ class Sample:
 
 
 def one_masked_line(text: str) -> str:
-    """``text`` on one line, masked before and after it is joined (a line break can part a number), all of it visible."""
+    """``text`` on one line, masked before and after it is joined (a line break can part a number), and visible."""
     return visible(mask(" ".join(mask(text).split())))
 
 

@@ -39,7 +39,9 @@ def few_labels(rows: Sequence[Row], shape: Shape, named: bool, *, judge: bool = 
         return ()
     places: dict[str, list[Row]] = {}
     for row in rows:
-        places.setdefault(needed(row, shape.answer) if judge else text_of(row.values, shape.answer) or "", []).append(row)
+        places.setdefault(needed(row, shape.answer) if judge else text_of(row.values, shape.answer) or "", []).append(
+            row
+        )
     few = len(places) <= MOST_LABELS and all(len(label) <= LONGEST and "\n" not in label for label in places)
     if not few or (not named and not _repeated(places, len(rows))):
         return ()

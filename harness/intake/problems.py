@@ -22,13 +22,13 @@ from harness.intake.fields import (
     spellings,
 )
 from harness.intake.findings import Problem, first, rows_are, shown
-from harness.intake.repeats import Conflict, Leak, Repeat
+from harness.intake.repeats import Conflict, Leak, Repeat, repeating_rows
 from harness.intake.secrets import Kind
 from harness.intake.tokens import Counted
 from harness.reporting.formatting import percent, plural
 
 FEWEST = 20
-"""Examples below which no role can be dealt honestly: a gate of 2 items certifies nothing, a test of 4 measures 25 points."""
+"""Examples below which no role can be dealt honestly: 3 gate items certify nothing, 4 test items tell 25 points."""
 SMALLEST_GATE = 8
 """Gate items below which no look can certify: 8 of 8 better has a one-sided p of .0039, 7 of 7 of .0078, and the first
 look is at .00625 (`harness.gate.alpha`)."""
@@ -166,9 +166,8 @@ def _between_splits(found: Evidence) -> Iterator[Problem]:
             return
     rows = [leak.position for leak in found.leaks]
     same = sum(leak.rule == "same text" for leak in found.leaks)
-    message = (
-        f"{plural(len(rows), 'training row')} repeat{'s' if len(rows) == 1 else ''} a held-out one ({same:,} word for word)"
-    )
+    repeat = "repeats" if len(rows) == 1 else "repeat"
+    message = f"{plural(len(rows), 'training row')} {repeat} a held-out one ({same:,} word for word)"
     remedy = "nothing to do: a run leaves them out of training; drop them to have it in the file"
     yield Problem("leakage", False, len(rows), message, remedy, found.places(rows))
 
@@ -241,7 +240,9 @@ def _labels(found: Evidence) -> Iterator[Problem]:
         message = f"{'the label' if one else 'labels'} {named}{more} {'has' if one else 'have'} a single row"
         message += f"{'' if one else ' each'}, which cannot be both trained and judged"
         stops = len(counts) - len(rare) < 2
-        remedy = "add rows of it, or join it with another label" if one else "add rows of them, or join them with others"
+        remedy = (
+            "add rows of it, or join it with another label" if one else "add rows of them, or join them with others"
+        )
         yield Problem("rare_class", stops, len(rare), message, remedy, first(of_rare))
     if found.balance.majority >= MAJORITY:
         label, count = next(iter(counts.items()))
@@ -263,7 +264,10 @@ def _ids(found: Evidence) -> Iterator[Problem]:
         message = f"{rows_are(len(repeated))} under a '{shown(column, 40)}' that another row has"
         remedy = "give each row an id of its own, or drop the column"
         if groups:
-            message, remedy = f"{message}: it seems to name groups", f"if it does, say so: --cluster {shown(column, 40)}"
+            message, remedy = (
+                f"{message}: it seems to name groups",
+                f"if it does, say so: --cluster {shown(column, 40)}",
+            )
         yield Problem(
             "duplicate_ids", not groups, len(repeated), message, remedy, first([row.place for row in repeated])
         )
@@ -286,15 +290,15 @@ _NO_TURN: tuple[ChatError, ...] = ("missing_messages_list", "example_missing_ass
 
 
 def _repeats(found: Evidence) -> Iterator[Problem]:
-    if found.exact:
-        message = f"{rows_are(len(found.exact))} there twice: counted twice, they weigh twice"
-        places = found.places([repeat.position for repeat in found.exact])
-        yield Problem("exact_duplicates", False, len(found.exact), message, f"{CLEAN} drops them", places)
-    if found.near:
-        message = f"{rows_are(len(found.near))} nearly the same as an earlier one"
-        places = found.places([repeat.position for repeat in found.near])
-        remedy = "they stay in one role; 'harness data clean --near' drops them"
-        yield Problem("near_duplicates", False, len(found.near), message, remedy, places)
+    if rows := repeating_rows(found.examples, found.exact):
+        message = f"{rows_are(len(rows))} there twice: counted twice, they weigh twice"
+        places = first([row.place for row in rows])
+        yield Problem("exact_duplicates", False, len(rows), message, f"{CLEAN} drops them", places)
+    if rows := repeating_rows(found.examples, found.near):
+        message = f"{rows_are(len(rows))} nearly the same as an earlier one"
+        places = first([row.place for row in rows])
+        remedy = "they stay in one role; 'harness data clean FILE -o OUT --near' drops them"
+        yield Problem("near_duplicates", False, len(rows), message, remedy, places)
 
 
 def _fields(found: Evidence) -> Iterator[Problem]:
@@ -302,7 +306,9 @@ def _fields(found: Evidence) -> Iterator[Problem]:
     unused = [row.place for row in found.rows if id(row) not in used]
     if len(unused) > len(found.refused):
         message = f"{plural(len(unused), 'row')} of {len(found.rows):,} gave no example"
-        yield Problem("unusable_rows", False, len(unused), message, "fill in what they lack, or drop them", first(unused))
+        yield Problem(
+            "unusable_rows", False, len(unused), message, "fill in what they lack, or drop them", first(unused)
+        )
     for check, lacking, what in (
         ("empty_prompt", found.empty_prompts, "question"),
         ("empty_answer", found.empty_answers, "answer"),
@@ -313,7 +319,9 @@ def _fields(found: Evidence) -> Iterator[Problem]:
             yield Problem(check, False, len(lacking), message, "fill them in, or drop the rows", places)  # type: ignore[arg-type]
     if found.cut:
         cut, unit, limit = found.cut
-        message = f"{plural(len(cut), 'answer')} end{'s' if len(cut) == 1 else ''} mid-sentence at {limit:,} {unit}: cut off"
+        message = (
+            f"{plural(len(cut), 'answer')} end{'s' if len(cut) == 1 else ''} mid-sentence at {limit:,} {unit}: cut off"
+        )
         remedy = "export them anew without the limit; a model learns to stop there"
         yield Problem("cut_answers", False, len(cut), message, remedy, first([example.place for example in cut]))
     if found.tokens and found.context:

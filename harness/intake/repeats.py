@@ -11,9 +11,12 @@ from functools import lru_cache
 
 from harness.curation.near import COMMON, JACCARD, SHINGLE, NearIndex, Rule, Wording, grams
 from harness.curation.overlap import Hit, OverlapIndex, Text, normalise
-from harness.intake.example import Example
+from harness.intake.example import Example, Row
 from harness.storage import canonical_json
 
+ALIKE = 0.5
+"""Jaccard similarity of the 3-grams of two prompts from which one can stand for the other. Below it they may share a
+passage or a quotation (which is enough for the rules of overlap) and still be two questions."""
 HELD_OUT = ("validation", "test")
 """Splits whose items are evaluated, so that no training row may repeat them."""
 
@@ -25,12 +28,14 @@ class Repeat:
     Attributes:
         position, of: places of the example and of the earlier one that stays.
         rule, score: as in `harness.curation.near.Near`.
+        alike: Jaccard similarity of the 3-grams of both prompts, 0 to 1.
     """
 
     position: int
     of: int
     rule: Rule
     score: float
+    alike: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -176,18 +181,31 @@ def near_pairs(examples: Sequence[Example]) -> list[Repeat]:
         for here, hits in enumerate(NearIndex(texts).search(texts, COMMON)):
             for hit in hits:
                 if firsts[hit.position] < firsts[here]:
-                    pairs.append(Repeat(firsts[here], firsts[hit.position], hit.rule, hit.score))
+                    alike = _jaccard(texts[here], texts[hit.position])
+                    pairs.append(Repeat(firsts[here], firsts[hit.position], hit.rule, hit.score, alike))
     return sorted(pairs, key=lambda pair: (pair.position, pair.of))
 
 
+def _jaccard(one: Sequence[str], other: Sequence[str]) -> float:
+    mine, theirs = grams(one, SHINGLE), grams(other, SHINGLE)
+    return len(mine & theirs) / len(mine | theirs) if mine and theirs else 0.0
+
+
 def near_duplicates(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list[Repeat]:
-    """Of `near_pairs` those that are one example twice: of one split, of two rows, with the same or nearly the same
-    answer, and not exact duplicates. An example that repeats one is not itself repeated, so that one of each stays."""
+    """Of `near_pairs` those that are one example twice: alike as wholes (`ALIKE`), of one split, of two rows, with the
+    same or nearly the same answer, and not exact duplicates. An example that repeats one is not itself
+    repeated, so that one of each stays."""
     exact = {repeat.position for repeat in exact_duplicates(examples)}
     gone, found = set(exact), []
     for pair in pairs:
         one, other = examples[pair.position], examples[pair.of]
-        if pair.position in gone or pair.of in gone or one.row is other.row or one.row.split != other.row.split:
+        if (
+            pair.alike < ALIKE
+            or pair.position in gone
+            or pair.of in gone
+            or one.row is other.row
+            or one.row.split != other.row.split
+        ):
             continue
         if same_answer(one, other):
             gone.add(pair.position)
@@ -203,8 +221,7 @@ def same_answer(one: Example, other: Example) -> bool:
         return True
     if one.label or other.label:
         return False
-    runs, others = (grams(_fold(example.answer).split(), SHINGLE) for example in (one, other))
-    return bool(runs and others) and len(runs & others) >= JACCARD * len(runs | others)
+    return _jaccard(_fold(one.answer).split(), _fold(other.answer).split()) >= JACCARD
 
 
 def near_conflicts(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list[Repeat]:
@@ -213,9 +230,15 @@ def near_conflicts(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list
         pair
         for pair in pairs
         if pair.rule != "same text"
+        and pair.alike >= ALIKE
         and examples[pair.position].label
         and answer_key(examples[pair.position].answer) != answer_key(examples[pair.of].answer)
     ]
+
+
+def repeating_rows(examples: Sequence[Example], repeats: Sequence[Repeat]) -> list[Row]:
+    """The rows of the examples that repeat, each once."""
+    return list({id(row): row for repeat in repeats if (row := examples[repeat.position].row)}.values())
 
 
 def whole_text(example: Example) -> str:
@@ -247,5 +270,7 @@ def leaks(examples: Sequence[Example]) -> list[Leak]:
         for hit in OverlapIndex([text(position) for position in protected], given).find(given):
             if hit.of is not None:
                 plainest.setdefault(hit.row, hit)
-        found += [Leak(training[h.row], protected[h.of], h.rule, h.score) for h in plainest.values() if h.of is not None]
+        found += [
+            Leak(training[h.row], protected[h.of], h.rule, h.score) for h in plainest.values() if h.of is not None
+        ]
     return found

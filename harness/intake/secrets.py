@@ -49,7 +49,9 @@ _API_KEY = re.compile(
     r"|AGE-SECRET-KEY-1[A-Z0-9]{58}"
     r")(?![A-Za-z0-9])"
 )
-_WEB_TOKEN = re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{10,4000}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")  # RFC 7519
+_WEB_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{10,4000}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
+)  # RFC 7519
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9\u00a1-\uffff](?:[A-Za-z0-9\u00a1-\uffff-]{0,62})\.){1,8}"
     r"[A-Za-z\u00a1-\uffff]{2,24}(?![\w-])"

@@ -1,4 +1,4 @@
-"""How long examples are for a model: tokens of prompts and answers, what is cut, what is padding, what an epoch costs."""
+"""How long examples are for a model: tokens of prompts and answers, what is cut or padding, what an epoch costs."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def describe_tokens(
 
 
 def padding(lengths: Sequence[int], batch: int = BATCH) -> float:
-    """The share of padding in batches of ``batch`` rows, shuffled (seed 0) and padded to the longest of each, 0 to 1."""
+    """The share of padding in batches of ``batch`` rows, shuffled (seed 0) and padded to their longest, 0 to 1."""
     shuffled = random.Random(0).sample(list(lengths), len(lengths))
     batches = [shuffled[start : start + batch] for start in range(0, len(shuffled), batch)]
     padded = sum(max(rows) * len(rows) for rows in batches)

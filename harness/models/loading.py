@@ -170,23 +170,6 @@ def load(reference: ModelReference, policy: DevicePolicy, progress: bool = True)
     return LoadedModel(model, tokenizer, weights_digest(files), reference, policy, folder, chat_template)
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder alone, without its weights.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise InputError(f"{folder}: no tokenizer (none of {', '.join(TOKENIZER_FILES)}); save it beside the model")
-    try:
-        with quiet_transformers():
-            return _load_tokenizer(folder)
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise InputError(f"{folder}: its tokenizer cannot be loaded: {first_line(error)}") from error
-
-
 def _load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
