@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_workbench import LEAP, SAME, TOY_SETTINGS, Effect, FakeWorkbench, toy_record
+from fake_workbench import LEAP, SAME, TOY_SETTINGS, Effect, FakeWorkbench, Monotonous, toy_record
 from tiered_toy import gate_calls, opened, play, rounds
 
 from harness.evaluated import load_evaluation
-from harness.evaluation.engine import Generation, GenerationRequest, Progress
 from harness.exceptions import InputError
 from harness.storage import read_json
 
@@ -107,21 +106,6 @@ def test_a_must_pass_item_that_is_none_of_dev_is_refused(tmp_path: Path) -> None
 SENTENCE = "I can only help with words."
 
 
-class Monotonous(FakeWorkbench):
-    """Once trained it gives one answer to every sum; words it writes the better."""
-
-    def __init__(self, answer: str) -> None:
-        super().__init__([Effect(gain=0.6)], base={"add": 0.6})
-        self.answer = answer
-
-    def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
-        found = super().generate(requests, progress)
-        if self._name == "base":
-            return found
-        sums = [request.prompt.rpartition("\n\n")[2].startswith("What") for request in requests]
-        return [replace(each, text=self.answer) if is_sum else each for each, is_sum in zip(found, sums, strict=True)]
-
-
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -135,7 +119,8 @@ def test_answers_that_are_no_answers_reject_whatever_else_is_gained(tmp_path: Pa
     def declare(split: str, doc: dict[str, Any]) -> Mapping[str, Any]:
         return {**doc, "expects": {"refusal_sentence": SENTENCE}}
 
-    run, _ = play(tmp_path / "run", [SAME], workbench=Monotonous(answer), change=declare)
+    workbench = Monotonous(answer, [Effect(gain=0.6)], {"add": 0.6})
+    run, _ = play(tmp_path / "run", [SAME], workbench=workbench, change=declare)
     (data,) = rounds(run)
     assert (data["decision"], data["rule"], data["tier"]) == ("reject", "degenerate", None)
     assert data["reason"].startswith(reason)

@@ -21,6 +21,7 @@ from fake_workbench import (
     WORSE,
     Effect,
     FakeWorkbench,
+    Halving,
     open_toy,
     toy_record,
 )
@@ -29,7 +30,6 @@ from harness.loop.certify import OUTPUTS
 from harness.loop.hand import promote
 from harness.loop.iterate import iterate
 from harness.loop.ledger import GENESIS, entry_hash
-from harness.loop.listener import Silent
 from harness.loop.perplexity import score_golds
 from harness.loop.phases import signed
 from harness.loop.run import baseline
@@ -63,24 +63,13 @@ def make_long_run(run_dir: Path) -> Path:
     return run_dir
 
 
-class Halving(Silent):
-    """Lets memory run out once, as round 3 begins to evaluate."""
-
-    def __init__(self, workbench: FakeWorkbench) -> None:
-        self.workbench = workbench
-
-    def phase(self, round: int, rounds: int, name: str) -> None:
-        if (round, name) == (3, "evaluate"):
-            self.workbench.batch_size //= 2
-
-
 def make_tiered_run(run_dir: Path) -> Path:
     """Certified; promoted; promoted after a smaller batch, so that all is asked again; rolled back; judged twice."""
     record = toy_record(run_dir.parent / "state")
     fading = Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0)
     workbench = FakeWorkbench([Effect(gain=0.4), SURER, Effect(gain=0.15, confidence=1.0), fading, SAME])
     for rounds in (2, 5):
-        run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench))
+        run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench, 3))
         iterate(run, rounds, None, lambda: None)
     write_reports(run_dir)
     return run_dir
