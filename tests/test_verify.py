@@ -32,8 +32,8 @@ import harness.verify.labels
 import harness.verify.rounds
 from harness.cli.main import main
 from harness.errors.builtin.too_long import TooLong
+from harness.ledger import GENESIS, Ledger, entry_hash
 from harness.loop.iterate import iterate
-from harness.loop.ledger import GENESIS, Ledger, entry_hash
 from harness.loop.lock import run_lock
 from harness.storage import canonical_json, read_json, sha256_text
 from harness.verify.findings import Findings
