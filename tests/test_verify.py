@@ -16,8 +16,8 @@ from fake_workbench import BETTER, LEAP, SAME, TOY_RECIPE, WORSE, Effect, FakeWo
 from verified_runs import SETTINGS, change, change_entry, lines, make_long_run
 
 from harness.cli.main import main
+from harness.ledger import Ledger
 from harness.loop.iterate import iterate
-from harness.loop.ledger import Ledger
 from harness.storage import read_json
 from harness.verify.rescore import rescore
 from harness.verify.verify import verify_run

@@ -13,7 +13,7 @@ from fake_workbench import open_toy
 from verified_runs import SETTINGS, change, change_entry, change_rows, lines, make_good
 
 import harness.verify.labels
-from harness.loop.ledger import GENESIS, Ledger, entry_hash
+from harness.ledger import GENESIS, Ledger, entry_hash
 from harness.storage import canonical_json, read_json, sha256_text
 from harness.verify.verify import verify_run
 

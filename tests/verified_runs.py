@@ -26,10 +26,10 @@ from fake_workbench import (
     toy_record,
 )
 
+from harness.ledger import GENESIS, entry_hash
 from harness.loop.certify import OUTPUTS
 from harness.loop.hand import promote
 from harness.loop.iterate import iterate
-from harness.loop.ledger import GENESIS, entry_hash
 from harness.loop.perplexity import score_golds
 from harness.loop.phases import signed
 from harness.loop.run import baseline
