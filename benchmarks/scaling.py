@@ -31,8 +31,8 @@ from fake_workbench import SURER, TOY_RECIPE, TOY_SETTINGS, Effect, FakeWorkbenc
 from toy import GUARD_SIZES, LETTERS, SKILLS, ToyTask, gold, toy_docs, toy_handle  # noqa: E402
 
 from harness.evaluation.domain import Domain  # noqa: E402
+from harness.ledger import Ledger  # noqa: E402
 from harness.loop.iterate import iterate  # noqa: E402
-from harness.loop.ledger import Ledger  # noqa: E402
 from harness.loop.prepare import prepare  # noqa: E402
 from harness.loop.run import Run  # noqa: E402
 from harness.reporting.interim import Reports  # noqa: E402

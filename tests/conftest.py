@@ -53,3 +53,33 @@ def project_root() -> Path:
     if not (root / "pyproject.toml").is_file():
         pytest.skip(f"no pyproject.toml in {root}: the tests were copied out of their source tree")
     return root
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished toy run to look at, not to change."""
+    from verified_runs import make_short_run
+
+    return make_short_run(tmp_path_factory.mktemp("short") / "run")
+
+
+@pytest.fixture(scope="session")
+def tiered_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished toy run with every outcome of the second tier, not to be changed."""
+    from verified_runs import make_tiered_run
+
+    return make_tiered_run(tmp_path_factory.mktemp("tiered") / "run")
+
+
+@pytest.fixture
+def run(short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the short run to tamper with, its domain's record at hand."""
+    monkeypatch.setenv("HARNESS_STATE", str(short_run.parent / "state"))
+    return Path(shutil.copytree(short_run, tmp_path / "run", symlinks=True))
+
+
+@pytest.fixture
+def tiered(tiered_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiered run to tamper with, and of its domain's record."""
+    monkeypatch.setenv("HARNESS_STATE", str(shutil.copytree(tiered_run.parent / "state", tmp_path / "state")))
+    return Path(shutil.copytree(tiered_run, tmp_path / "run", symlinks=True))

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from harness.config import Settings
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.loop.listener import Listener, Silent
 from harness.loop.prepare import Prepared, prepare
-from harness.loop.run import Run, open_run
+from harness.loop.rounds import run_round
+from harness.loop.run import Run, baseline, open_run
 from harness.models.session import ADAPTER_WEIGHTS
 from harness.state.domain import DomainState
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainProgress, TrainResult
@@ -180,6 +181,21 @@ class FakeWorkbench:
         return TrainResult(tokens, 2, ((1, 1.5), (2, 1.0)), details={"learning_rate": start.rate})
 
 
+class Monotonous(FakeWorkbench):
+    """Once trained it gives one answer to every sum."""
+
+    def __init__(self, answer: str, script: Sequence[Effect], base: Mapping[str, float]) -> None:
+        super().__init__(script, base=base)
+        self.answer = answer
+
+    def generate(self, requests: Sequence[GenerationRequest], progress: Progress | None) -> list[Generation]:
+        found = super().generate(requests, progress)
+        if self._name == "base":
+            return found
+        sums = [request.prompt.rpartition("\n\n")[2].startswith("What") for request in requests]
+        return [replace(each, text=self.answer) if is_sum else each for each, is_sum in zip(found, sums, strict=True)]
+
+
 # Every field that decides something is set here: the defaults are tuned, and no test of the loop may hang on them.
 TOY_RECIPE = Recipe(
     name="toy",
@@ -246,6 +262,43 @@ def open_toy(
         now=lambda: TOY_TIME,
         record=record,
     )
+
+
+def play(
+    run_dir: Path, script: Sequence[Effect], rounds: int | None = None, **options: Any
+) -> tuple[Run, FakeWorkbench]:
+    """A run after its baseline and ``rounds`` rounds (as many as the script has)."""
+    workbench = options.pop("workbench", None) or FakeWorkbench(script)
+    run = open_toy(run_dir, workbench, **options)
+    baseline(run)
+    for _ in range(rounds or len(script)):
+        run_round(run)
+    return run, workbench
+
+
+def decisions(run: Run) -> list[str]:
+    """What each round decided."""
+    return [entry.data["decision"] for entry in run.ledger.of_kind("round")]
+
+
+def starts(workbench: FakeWorkbench) -> list[Start]:
+    """What each training went on from."""
+    return [call.start for call in workbench.asked("train") if call.start is not None]
+
+
+class Halving(Silent):
+    """Lets memory run out once, as round ``number`` begins to evaluate; collects the other notices."""
+
+    def __init__(self, workbench: FakeWorkbench, number: int) -> None:
+        self.workbench, self.number, self.notices = workbench, number, list[str]()
+
+    def phase(self, round: int, rounds: int, name: str) -> None:
+        if (round, name) == (self.number, "evaluate"):
+            self.workbench.batch_size //= 2
+
+    def notice(self, text: str) -> None:
+        if not text.startswith("no look: "):
+            self.notices.append(text)
 
 
 def tree(run_dir: Path) -> dict[str, bytes]:

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from report_fixture import CURVE, make_evaluation, make_report_data
+from report_fixture import CURVE, make_report_data
+from report_items import make_evaluation
 
 from harness.gate.verdict import Verdict
 from harness.loop.final import test_result

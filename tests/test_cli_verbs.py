@@ -18,8 +18,8 @@ from toy import write_toy_tasks
 import harness.cli.session
 from harness.cli.main import main
 from harness.exceptions import EnvironmentFault
+from harness.ledger import Ledger
 from harness.locate import data_folder
-from harness.loop.ledger import Ledger
 from harness.loop.lock import run_lock
 from harness.loop.profile import PHASES
 from harness.storage import read_json

@@ -16,7 +16,8 @@ from harness.evaluation import pooled_engine
 from harness.evaluation.decoding import Decoder, encode_prompt
 from harness.evaluation.engine import Generation, GenerationRequest, ScoringRequest
 from harness.evaluation.lm_eval_engine import hugging_face
-from harness.evaluation.pooled_attention import Decode, answers_alike
+from harness.evaluation.pooled_attention import Decode
+from harness.evaluation.pooled_check import answers_alike
 from harness.evaluation.pooled_engine import PooledEngine
 from harness.evaluation.prefix import Row, trunks
 from harness.exceptions import EnvironmentFault

@@ -10,18 +10,15 @@ from typing import Any
 
 import pytest
 from fake_workbench import BETTER, LEAP, SAME, TOY_SETTINGS, TOY_TIME, Call, Effect, FakeWorkbench, toy_record
-from tiered_toy import gate_calls, opened, play, prepared_with, rounds
+from tiered_toy import ALPHA, gate_calls, opened, play, prepared_with, rounds
 
 from harness.exceptions import InputError
-from harness.gate.alpha import LOOKS
 from harness.loop.hand import promote
 from harness.loop.iterate import iterate
 from harness.loop.rounds import run_round
 from harness.loop.run import baseline
 from harness.training.contract import NonFiniteWeights
 from harness.verify.verify import verify_run
-
-ALPHA = 0.05 / LOOKS
 
 
 def test_a_trial_run_makes_no_look(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from fake_workbench import (
 
 from harness.cli.main import main
 from harness.exceptions import InputError
+from harness.ledger import Ledger
 from harness.loop.hand import champions, promote, roll_back
 from harness.loop.iterate import iterate
-from harness.loop.ledger import Ledger
 from harness.loop.lock import run_lock
 from harness.loop.run import Run
 from harness.reporting.load import load_report_data, write_reports

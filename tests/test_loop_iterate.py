@@ -27,8 +27,8 @@ from fake_workbench import (
 
 from harness.evaluated import load_evaluation
 from harness.exceptions import InputError
+from harness.ledger import Ledger
 from harness.loop.iterate import Stop, expected_round, iterate
-from harness.loop.ledger import Ledger
 from harness.loop.listener import Silent
 from harness.loop.run import Run
 from harness.storage import read_json, write_json

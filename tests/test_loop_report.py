@@ -29,8 +29,8 @@ from fake_workbench import (
 from toy import toy_domain, toy_guard
 
 from harness.exceptions import InputError
+from harness.ledger import Ledger
 from harness.loop.iterate import interrupted, iterate
-from harness.loop.ledger import Ledger
 from harness.loop.prepare import Prepared, prepare
 from harness.loop.run import baseline
 from harness.reporting.load import load_report_data, write_reports

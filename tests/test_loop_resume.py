@@ -36,9 +36,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.exceptions import EnvironmentFault
+from harness.ledger import Ledger
 from harness.loop import iterate as iterating
 from harness.loop.iterate import iterate
-from harness.loop.ledger import Ledger
 from harness.loop.run import Run
 from harness.reporting.load import write_reports
 

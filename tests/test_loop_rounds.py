@@ -12,8 +12,6 @@ import pytest
 from fake_workbench import (
     BETTER,
     CRASH,
-    LEAP,
-    RUIN,
     SAME,
     SURER,
     TOY_RECIPE,
@@ -21,39 +19,28 @@ from fake_workbench import (
     WORSE,
     Effect,
     FakeWorkbench,
+    Halving,
+    Monotonous,
+    decisions,
     open_toy,
+    play,
+    starts,
     toy_prepared,
     tree,
 )
+from toy import skill_of
 
 from harness.evaluated import load_evaluation
+from harness.evaluation.engine import Progress, Scoring, ScoringRequest
+from harness.gate.degenerate import degenerate
+from harness.gate.promotion import LOGLIKELIHOOD_ALPHA
+from harness.gate.signflip import sign_flip
 from harness.loop.iterate import prune
-from harness.loop.listener import Silent
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline
 from harness.models.session import weights_hash
 from harness.storage import read_json, read_jsonl
 from harness.training.contract import Start
-
-
-def play(
-    run_dir: Path, script: Sequence[Effect], rounds: int | None = None, **options: Any
-) -> tuple[Run, FakeWorkbench]:
-    """A run after its baseline and ``rounds`` rounds (as many as the script has)."""
-    workbench = options.pop("workbench", None) or FakeWorkbench(script)
-    run = open_toy(run_dir, workbench, **options)
-    baseline(run)
-    for _ in range(rounds or len(script)):
-        run_round(run)
-    return run, workbench
-
-
-def decisions(run: Run) -> list[str]:
-    return [entry.data["decision"] for entry in run.ledger.of_kind("round")]
-
-
-def starts(workbench: FakeWorkbench) -> list[Start]:
-    return [call.start for call in workbench.asked("train") if call.start is not None]
 
 
 def rows(run: Run, number: int) -> list[dict[str, Any]]:
@@ -183,6 +170,30 @@ def test_the_log_likelihood_is_not_asked_where_exact_match_can_tell(tmp_path: Pa
     assert {call.texts[0].split()[0] for call in workbench.asked("loglikelihood")} == {"Is"}  # the guard's
 
 
+class SurerOfSums(Monotonous):
+    """Grows surer of the gold answers to sums, and of no others."""
+
+    def loglikelihood(self, requests: Sequence[ScoringRequest], progress: Progress | None) -> list[Scoring]:
+        scores = super().loglikelihood(requests, progress)
+        more = [self._name != "base" and skill_of(request.context) == "add" for request in requests]
+        return [replace(each, logprob=each.logprob + is_sum) for each, is_sum in zip(scores, more, strict=True)]
+
+
+def test_log_likelihood_gained_in_a_skill_of_one_answer_does_not_count(tmp_path: Path) -> None:
+    """The model before knew nothing of sums, so that it loses nothing by one answer to all of them."""
+    run, _ = play(tmp_path / "run", [SAME], workbench=SurerOfSums("1004", [SAME], {"add": 0.0}))
+    folder = run.round_dir(1)
+    before, after = (load_evaluation(path / "dev") for path in (run.run_dir / "baseline", folder))
+    (found,) = degenerate(before.results, after.results)
+    assert (found.skill, found.blocks) == ("add", False)
+    asked = read_json(folder / "loglikelihood.json")
+    gained = [new - old for new, old in zip(asked["candidate"], asked["champion"], strict=True)]
+    assert (len(gained), sorted(set(gained))) == (40, [0.0, 1.0])
+    assert sign_flip(gained, [after.clusters()[item] for item in asked["items"]]) < LOGLIKELIHOOD_ALPHA  # on the whole
+    verdict = read_json(folder / "verdict.json")
+    assert (verdict["decision"], verdict["rule"], verdict["loglikelihood_p"]) == ("reject", "loglikelihood", 1.0)
+
+
 def test_a_crash_is_recorded_and_the_champion_stands(tmp_path: Path) -> None:
     run, workbench = play(tmp_path / "run", [BETTER, CRASH, SAME])
     entry = run.ledger.of_kind("round")[1].data
@@ -246,21 +257,6 @@ def test_a_training_row_that_is_a_protected_item_blocks_the_round(tmp_path: Path
     assert read_json(run.round_dir(1) / "curation.json")["overlaps"]
 
 
-class Halving(Silent):
-    """Lets memory run out once, as round ``number`` begins to evaluate; collects the other notices."""
-
-    def __init__(self, workbench: FakeWorkbench, number: int) -> None:
-        self.workbench, self.number, self.notices = workbench, number, list[str]()
-
-    def phase(self, round: int, rounds: int, name: str) -> None:
-        if (round, name) == (self.number, "evaluate"):
-            self.workbench.batch_size //= 2
-
-    def notice(self, text: str) -> None:
-        if not text.startswith("no look: "):
-            self.notices.append(text)
-
-
 def test_a_halved_batch_has_the_champion_evaluated_again(tmp_path: Path) -> None:
     workbench = FakeWorkbench([BETTER, BETTER, SAME])
     listener = Halving(workbench, 2)
@@ -277,100 +273,6 @@ def test_an_unfinished_second_evaluation_of_the_champion_is_not_taken_for_one(tm
     run, _ = play(tmp_path / "run", [BETTER])
     (run.run_dir / "rounds" / "002" / "dev_champion_001").mkdir(parents=True)
     assert run.champion_dev(run.state) == load_evaluation(run.round_dir(1) / "dev")
-
-
-FUTILE = replace(TOY_SETTINGS, futility=True)
-
-
-def test_a_candidate_that_does_much_worse_is_rejected_on_a_third_of_dev(tmp_path: Path) -> None:
-    run, workbench = play(tmp_path / "run", [LEAP, RUIN, SAME], settings=FUTILE)
-    entry = run.ledger.of_kind("round")[1].data
-    assert (entry["decision"], entry["rule"], entry["champion"], entry["dev"]) == ("reject", "futility", 1, None)
-    assert entry["reason"].startswith("stopped after 13 of 40 dev items, ")
-    stop = entry["futility"]
-    assert (stop["asked"], stop["of"]) == (13, 40)
-    assert stop["e"] >= 20
-    partial = load_evaluation(run.round_dir(2) / "dev_partial")
-    right = load_evaluation(run.round_dir(1) / "dev").correctness()
-    assert stop["delta"] == pytest.approx(sum(r.correct - right[r.item_id] for r in partial.results) / 13)
-    dev = {item.prompt for item in run.prepared.dev}
-    asked = [len(call.texts) for call in workbench.asked() if call.weights == "002/adapter" and dev & set(call.texts)]
-    assert asked == [13]
-    assert not (run.round_dir(2) / "loglikelihood.json").exists()
-
-
-def test_nothing_takes_answers_to_a_part_of_dev_for_the_whole(tmp_path: Path) -> None:
-    run, _ = play(tmp_path / "run", [LEAP, RUIN], settings=FUTILE)
-    assert not (run.round_dir(2) / "dev").exists()
-    assert load_evaluation(run.round_dir(2) / "dev_partial").name == "dev_partial"
-    assert run.champion_dev(run.state) == load_evaluation(run.round_dir(1) / "dev")
-    assert run.ledger.of_kind("round")[1].data["categories"] == {}
-    assert read_json(run.round_dir(2) / "verdict.json")["dev"] is None
-
-
-def test_after_a_stop_the_learner_goes_on_as_after_any_rejection(tmp_path: Path) -> None:
-    run, workbench = play(tmp_path / "run", [LEAP, RUIN, SAME], settings=FUTILE)
-    learner = run.round_dir(2) / "learner"
-    assert starts(workbench)[2] == Start(learner, learner, 1.0)
-
-
-def test_what_was_broken_is_told_by_the_champions_answers_to_the_same_items(tmp_path: Path) -> None:
-    run, _ = play(tmp_path / "run", [LEAP, RUIN], settings=FUTILE)
-    entry = run.ledger.of_kind("round")[1].data
-    asked = load_evaluation(run.round_dir(2) / "dev_partial")
-    champion = load_evaluation(run.round_dir(1) / "dev").only(asked.correctness())
-    assert len(champion.results) == 13
-    wrong = {r.item_id for r in asked.results if r.correct < 1} - {r.item_id for r in champion.results if r.correct < 1}
-    assert {r.skill for r in asked.results if r.item_id in wrong} == {skill for skill, _ in entry["broken"]}
-    sizes = Counter(r.skill for r in asked.results)
-    failing = Counter(r.skill for r in champion.results if r.correct < 1)
-    for _, skill, _, before, after, n in entry["trials"]:
-        assert n == sizes[skill]
-        assert 0 < before <= failing[skill]
-        assert after <= n
-
-
-def test_a_better_candidate_is_asked_in_blocks_and_answers_as_if_asked_at_once(tmp_path: Path) -> None:
-    settings = replace(FUTILE, futility=False)
-    blocks, workbench = play(tmp_path / "blocks" / "run", [LEAP, BETTER], settings=FUTILE)
-    whole, _ = play(tmp_path / "whole" / "run", [LEAP, BETTER], settings=settings)
-    dev = {item.prompt for item in blocks.prepared.dev}
-    asked = [call.texts for call in workbench.asked() if call.weights == "002/adapter" and dev & set(call.texts)]
-    assert len(asked) > 1
-    assert sorted(text for texts in asked for text in texts) == sorted(dev)
-    assert load_evaluation(blocks.round_dir(2) / "dev") == load_evaluation(whole.round_dir(2) / "dev")
-    assert decisions(blocks) == decisions(whole)
-    assert blocks.ledger.of_kind("round")[1].data["futility"] is None
-
-
-def test_each_round_asks_in_an_order_of_its_own(tmp_path: Path) -> None:
-    run, _ = play(tmp_path / "run", [LEAP, RUIN, SAME], settings=FUTILE)
-    parts = [load_evaluation(run.round_dir(number) / "dev_partial").correctness().keys() for number in (2, 3)]
-    assert [len(part) for part in parts] == [13, 13]
-    assert parts[0] != parts[1]
-
-
-def test_with_little_to_lose_dev_is_asked_at_once(tmp_path: Path) -> None:
-    weak = FakeWorkbench([SAME], base={"add": 0.1, "reverse": 0.1})
-    run, workbench = play(tmp_path / "run", [SAME], workbench=weak, settings=FUTILE)
-    dev = tuple(item.prompt for item in run.prepared.dev)
-    assert [call.weights for call in workbench.asked() if call.texts == dev] == ["base", "001/adapter"]
-
-
-def test_without_the_setting_a_candidate_is_asked_all(tmp_path: Path) -> None:
-    run, _ = play(tmp_path / "run", [LEAP, RUIN])
-    assert run.ledger.of_kind("round")[1].data["dev"]["n"] == 40
-    assert not list((tmp_path / "run").rglob("dev_partial"))
-
-
-def test_a_candidate_is_not_given_up_against_answers_of_another_environment(tmp_path: Path) -> None:
-    workbench = FakeWorkbench([LEAP, RUIN, RUIN])
-    listener = Halving(workbench, 2)
-    run, _ = play(tmp_path / "run", [LEAP] * 3, workbench=workbench, listener=listener, settings=FUTILE)
-    second, third = (entry.data for entry in run.ledger.of_kind("round")[1:])
-    assert (second["rule"], second["dev"]["n"]) == ("lost-skill", 40)  # on all of dev
-    assert len(listener.notices) == 1
-    assert third["rule"] == "futility"  # the champion has been asked again by then
 
 
 def test_states_and_whole_models_that_no_round_can_need_again_are_pruned(tmp_path: Path) -> None:

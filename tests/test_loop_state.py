@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.diagnosis import Cell, CellTrial
-from harness.loop.ledger import Entry
+from harness.ledger import Entry
 from harness.loop.state import MAX_REPLAY, MIN_RATE, LoopState, fold, step, trial_data
 from harness.training.recipe import Recipe
 

@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
-from report_fixture import HOSTILE
+from report_items import HOSTILE
 
-from harness.reporting.escape import (
-    MAX_FIELD,
-    brief,
-    head,
-    html_value,
-    markdown,
-    shorten,
-    tail,
-    visible,
-)
+from harness.reporting.escape import MAX_FIELD, brief, head, html_value, markdown, shorten, tail, visible
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=200)
 

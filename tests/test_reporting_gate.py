@@ -8,19 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fixture import make_evaluation, make_report_data, paired
-from report_gated import (
-    CERTIFIED,
-    CHAMPION,
-    HARM,
-    LOOKS,
-    NO_LOOK,
-    ROLLED_BACK,
-    chosen_by_hand,
-    make_gated,
-    pages,
-    said,
-)
+from report_fixture import make_report_data, paired
+from report_gated import CERTIFIED, CHAMPION, HARM, LOOKS, NO_LOOK, ROLLED_BACK, chosen_by_hand, make_gated, pages, said
+from report_items import make_evaluation
 from rich.console import Console
 
 from harness.cli.progress import TerminalListener

@@ -10,7 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from report_fixture import HOSTILE, HUGE, make_report_data
+from report_fixture import make_report_data
+from report_items import HOSTILE, HUGE
 
 from harness.exceptions import EnvironmentFault
 from harness.reporting.data import ReportData

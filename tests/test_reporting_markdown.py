@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fixture import HOSTILE, HUGE, make_report_data
+from report_fixture import make_report_data
+from report_items import HOSTILE, HUGE
 
 from harness.reporting.escape import markdown
 from harness.reporting.formatting import interval, percent

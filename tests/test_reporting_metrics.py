@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fixture import HOSTILE, make_evaluation, make_report_data
+from report_fixture import make_report_data
+from report_items import HOSTILE, make_evaluation
 from rich.console import Console
 from test_reporting_html import Page, words
 
@@ -20,15 +21,7 @@ from harness.metrics import MetricValue, evaluation_metrics
 from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
 from harness.reporting.markdown import MarkdownReporter
-from harness.reporting.metrics import (
-    Measured,
-    MetricRow,
-    confused,
-    gather,
-    metric_tables,
-    rows_of,
-    shown_cell,
-)
+from harness.reporting.metrics import Measured, MetricRow, confused, gather, metric_tables, rows_of, shown_cell
 from harness.reporting.prompting import prompt_rows, sentences, setting
 
 LABELS = ["refund", "repair", "other"]

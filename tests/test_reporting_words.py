@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_fixture import make_evaluation, make_report_data
+from report_fixture import make_report_data
+from report_items import make_evaluation
 
 from harness.errors.contract import ErrorRecord
 from harness.gate.verdict import Paired

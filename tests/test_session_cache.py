@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from tiny import make_tiny_model
+from tiny_session import load_tiny
 
 from harness.evaluation.cache import ResponseCache
 from harness.evaluation.engine import Generation, GenerationRequest, Scoring, ScoringRequest
 from harness.evaluation.pooled_engine import PooledEngine
 from harness.loop.local import LocalWorkbench
 from harness.models.fingerprint import adapter_hash, fingerprint
-from harness.models.loading import LoadedModel, load, plan
-from harness.models.reference import resolve
 from harness.training.contract import CANDIDATE, Example, Start
 from harness.training.recipe import Lora, Optimiser, Recipe
 
@@ -41,17 +40,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
-def loaded_from(folder: Path) -> LoadedModel:
-    reference = resolve(str(folder))
-    return load(reference, plan(reference, "lora", "cpu"), progress=False)
-
-
 @pytest.fixture(scope="module")
 def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two that answer unlike each other and unlike the base."""
     out = tmp_path_factory.mktemp("adapters")
     for seed, times in ((1, 7), (2, 11)):
-        bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail)
+        bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail)
         rows = [Example(f"What is {number}? ", f"It is {number * times}.") for number in range(8)]
         bench.train(rows, RECIPE, Start(), out / str(seed), seed, None)
     return [out / "1" / CANDIDATE, out / "2" / CANDIDATE]
@@ -82,15 +76,15 @@ def test_two_adapters_and_the_base_never_see_each_others_answers(
     folder: Path, adapters: list[Path], cache: ResponseCache, counted: list[int]
 ) -> None:
     models = [None, *adapters]
-    plain_bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail)
+    plain_bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail)
     own = [answers_of(plain_bench, adapter) for adapter in models]
     assert len({str(answers) for answers in own}) == 3  # else this would show nothing
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
+    bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     del counted[:]
     assert [answers_of(bench, adapter) for adapter in models] == own
     assert counted == [3, 2] * 3
     # A second process, in another order: nothing is generated twice, and nobody gets another's.
-    again = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
+    again = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     del counted[:]
     assert [answers_of(again, models[place]) for place in (2, 0, 1, 0)] == [own[place] for place in (2, 0, 1, 0)]
     assert counted == []
@@ -99,7 +93,7 @@ def test_two_adapters_and_the_base_never_see_each_others_answers(
 def test_a_copy_of_an_adapter_is_the_same_adapter(
     folder: Path, adapters: list[Path], cache: ResponseCache, counted: list[int], tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
+    bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     own = answers_of(bench, adapters[0])
     del counted[:]
     assert answers_of(bench, Path(shutil.copytree(adapters[0], tmp_path / "copy"))) == own
@@ -109,7 +103,7 @@ def test_a_copy_of_an_adapter_is_the_same_adapter(
 def test_an_adapter_written_anew_in_the_same_place_is_another(
     folder: Path, adapters: list[Path], cache: ResponseCache, tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
+    bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     place = tmp_path / "adapter"
     shutil.copytree(adapters[0], place)
     first = answers_of(bench, place)
@@ -124,9 +118,9 @@ def test_one_adapter_scaled_otherwise_is_another_model(
 ) -> None:
     """The scale is not in the file of weights."""
     stronger = replace(RECIPE, lora=Lora(rank=4, alpha=64))
-    own = answers_of(LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache), adapters[0])
+    own = answers_of(LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache), adapters[0])
     del counted[:]
-    other = answers_of(LocalWorkbench(loaded_from(folder), stronger, 4, 0, pytest.fail, cache=cache), adapters[0])
+    other = answers_of(LocalWorkbench(load_tiny(folder), stronger, 4, 0, pytest.fail, cache=cache), adapters[0])
     assert counted == [3, 2]
     assert other != own
 
@@ -134,7 +128,7 @@ def test_one_adapter_scaled_otherwise_is_another_model(
 def test_weights_that_were_just_trained_are_neither_looked_up_nor_kept(
     folder: Path, cache: ResponseCache, counted: list[int], tmp_path: Path
 ) -> None:
-    bench = LocalWorkbench(loaded_from(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
+    bench = LocalWorkbench(load_tiny(folder), RECIPE, 4, 0, pytest.fail, cache=cache)
     base = answers_of(bench, None)
     rows = [Example(f"What is {number}? ", f"It is {number * 7}.") for number in range(8)]
     bench.train(rows, RECIPE, Start(), tmp_path, 1, None)
@@ -161,7 +155,7 @@ def test_weights_that_were_just_trained_are_neither_looked_up_nor_kept(
 def test_equal_weights_with_another_configuration_or_tokenizer_are_another_model(
     folder: Path, tmp_path: Path, name: str, old: str, new: str
 ) -> None:
-    loaded = loaded_from(folder)
+    loaded = load_tiny(folder)
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     assert fingerprint(replace(loaded, folder=copy), ["torch"]) == fingerprint(loaded, ["torch"])
     text = (copy / name).read_text()
@@ -171,7 +165,7 @@ def test_equal_weights_with_another_configuration_or_tokenizer_are_another_model
 
 
 def test_a_fingerprint_tells_dtype_quantisation_weights_and_versions_apart(folder: Path) -> None:
-    loaded = loaded_from(folder)
+    loaded = load_tiny(folder)
     others = [
         fingerprint(loaded, ["torch"]),
         fingerprint(loaded, ["torch", "transformers"]),

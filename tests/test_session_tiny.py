@@ -11,24 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import make_tiny_model
+from tiny_session import EXAMPLES, PROBE, RECIPE, load_tiny
 
 from harness.exceptions import InputError
-from harness.loop.local import LocalWorkbench
-from harness.models.loading import LoadedModel, load, plan
-from harness.models.reference import resolve
+from harness.models.loading import LoadedModel, load
 from harness.models.session import ModelSession, weights_hash
 from harness.training.contract import CANDIDATE, LEARNER, Example, Start, TrainingCrash, TrainResult
-from harness.training.recipe import Lora, Optimiser, Recipe
+from harness.training.recipe import Lora, Recipe
 from harness.training.sft import OPTIMISER_STATE, SftTrainer
-
-RECIPE = Recipe(
-    name="tiny",
-    method="lora",
-    lora=Lora(rank=4, alpha=8),
-    optimiser=Optimiser(learning_rate=1e-2, batch_size=4, warmup=0.0, schedule="constant"),
-)
-EXAMPLES = tuple(Example(f"What is {number}? ", f"It is {number * 7}.") for number in range(8))
-PROBE = torch.tensor([[5, 9, 17, 30, 41, 7]])
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded(folder: Path) -> LoadedModel:
-    reference = resolve(str(folder))
-    return load(reference, plan(reference, "lora", "cpu"), progress=False)
+    return load_tiny(folder)
 
 
 def session_of(loaded: LoadedModel, recipe: Recipe = RECIPE) -> ModelSession:
@@ -364,37 +353,6 @@ def test_sft_trains_all_weights_and_transformers_loads_the_candidate(loaded: Loa
     assert len(weights_hash(tmp_path / CANDIDATE)) == 64
 
 
-def test_after_a_crash_the_champions_weights_are_read_again(
-    loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Training starts from the champion's own folder here: what a crash left in memory must not pass for it."""
-    recipe = replace(RECIPE, start="champion")
-    workbench = LocalWorkbench(loaded, recipe, 4, 0, lambda _: None)
-    workbench.train(EXAMPLES, recipe, Start(), tmp_path, 1, None)
-    champion = tmp_path / CANDIDATE
-    workbench.activate(champion)
-    with workbench.asking() as engine:
-        expected = engine.model(PROBE).logits.clone()  # type: ignore[attr-defined]
-
-    def crash(step: int, steps: int, loss: float) -> None:
-        raise TrainingCrash("non-finite loss")
-
-    with pytest.raises(TrainingCrash):
-        workbench.train(EXAMPLES, recipe, Start(champion), tmp_path / "2", 2, crash)
-    workbench.activate(champion)
-    with workbench.asking() as engine:
-        assert torch.equal(engine.model(PROBE).logits, expected)  # type: ignore[attr-defined]
-
-
-def test_the_workbench_says_which_model_it_is(loaded: LoadedModel, folder: Path) -> None:
-    workbench = LocalWorkbench(loaded, RECIPE, 4, 0, lambda _: None)
-    assert workbench.identity["reference"] == str(folder)
-    assert workbench.identity["method"] == "lora"
-    assert len(workbench.identity["weights_sha256"]) == 64
-    assert workbench.chat_template is not None
-    assert workbench.chat_template([{"role": "user", "content": "Hi"}]).endswith("<|im_start|>assistant\n")
-
-
 def test_padded_batches_train_to_the_losses_of_packed_steps(
     loaded: LoadedModel, session: ModelSession, tmp_path: Path
 ) -> None:
@@ -407,22 +365,3 @@ def test_padded_batches_train_to_the_losses_of_packed_steps(
     )
     assert [step for step, _ in padded.losses] == [step for step, _ in packed.losses]
     assert [loss for _, loss in padded.losses] == pytest.approx([loss for _, loss in packed.losses], rel=1e-4)
-
-
-def test_a_model_that_refuses_the_attention_function_is_asked_in_plain_batches(
-    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from harness.evaluation.engine import GenerationRequest
-    from harness.evaluation.lm_eval_engine import LmEvalEngine
-    from harness.loop.local import LocalWorkbench
-    from harness.training.recipe import Recipe
-
-    monkeypatch.setattr(type(loaded.model), "_supports_attention_backend", False)
-    notices: list[str] = []
-    bench = LocalWorkbench(loaded, Recipe(), 64, 0, notices.append)
-    with bench.asking() as engine:
-        assert isinstance(engine, LmEvalEngine)
-        assert engine.batch_size == 16
-        assert engine.generate([GenerationRequest("the parcel", (), 3)], None)[0].new_tokens == 3
-    assert len(notices) == 1
-    assert "evaluates this architecture: slower" in notices[0]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from fake_workbench import BETTER, FakeWorkbench, open_toy
-from verified_runs import SETTINGS, change, change_entry, change_rows, make_good, make_long_run, make_short_run
+from verified_runs import SETTINGS, change, change_entry, change_rows, lines, make_good, make_long_run
 
 from harness.cli.main import main
 from harness.config import ClassifierSettings, CustomCategory
@@ -30,22 +30,6 @@ from harness.verify.findings import Findings
 from harness.verify.items import check_items
 from harness.verify.rescore import rescore
 from harness.verify.verify import verify_run
-
-
-@pytest.fixture(scope="module")
-def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_short_run(tmp_path_factory.mktemp("short") / "run")
-
-
-@pytest.fixture
-def run(short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HARNESS_STATE", str(short_run.parent / "state"))
-    return Path(shutil.copytree(short_run, tmp_path / "run", symlinks=True))
-
-
-def lines(findings: Findings) -> list[str]:
-    return [str(mismatch) for mismatch in findings.mismatches]
-
 
 # --- code of the run's own
 

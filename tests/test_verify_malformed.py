@@ -6,38 +6,20 @@ import contextlib
 import copy
 import json
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from verified_runs import change, change_entry, change_rows, make_good, make_short_run
+from verified_runs import change, change_entry, change_rows, lines, make_good
 
 from harness.cli.main import main
 from harness.exceptions import InputError
 from harness.loop.phases import signed
 from harness.storage import canonical_json, read_json, write_json
-from harness.verify.findings import Findings
 from harness.verify.rescore import rescore
 from harness.verify.verify import verify_run
-
-
-@pytest.fixture(scope="module")
-def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_short_run(tmp_path_factory.mktemp("short") / "run")
-
-
-@pytest.fixture
-def run(short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HARNESS_STATE", str(short_run.parent / "state"))
-    return Path(shutil.copytree(short_run, tmp_path / "run", symlinks=True))
-
-
-def lines(findings: Findings) -> list[str]:
-    return [str(mismatch) for mismatch in findings.mismatches]
-
 
 DEEP = "@deep@"
 VALUES: list[Any] = [[1], 3, "x", None, DEEP]

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fake_workbench import TOY_SETTINGS, Effect, FakeWorkbench, open_toy, toy_record
+from fake_workbench import TOY_SETTINGS, Call, Effect, FakeWorkbench, open_toy, toy_record
 from toy import GUARD_SIZES, SIZES, SKILLS, ToyTask, toy_docs, toy_handle
 
 from harness.config import Settings
 from harness.evaluation.domain import Domain
+from harness.gate.alpha import LOOKS
 from harness.loop.listener import Silent
 from harness.loop.prepare import Prepared, prepare
 from harness.loop.rounds import run_round
 from harness.loop.run import Run, baseline
 from harness.state.domain import DomainState
+
+ALPHA = 0.05 / LOOKS
+"""The level of a first look."""
 
 
 def prepared_with(
@@ -68,6 +72,21 @@ def gate_calls(run: Run, workbench: FakeWorkbench) -> list[tuple[str, int]]:
     gate = {item.prompt for item in run.prepared.gate}
     asked = [(call.weights, len(gate & set(call.texts))) for call in workbench.asked()]
     return [(weights, count) for weights, count in asked if count]
+
+
+def break_off(run: Run, workbench: FakeWorkbench, place: int) -> list[Call]:
+    """Interrupt the ``place``-th time that a model is asked gate items; returns those calls as they come."""
+    gate = {item.prompt for item in run.prepared.gate}
+    seen: list[Call] = []
+
+    def fault(call: Call) -> None:
+        if call.kind == "generate" and gate & set(call.texts):
+            seen.append(call)
+            if len(seen) == place:
+                raise KeyboardInterrupt
+
+    workbench.fault = fault
+    return seen
 
 
 class Notices(Silent):

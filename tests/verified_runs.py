@@ -21,20 +21,21 @@ from fake_workbench import (
     WORSE,
     Effect,
     FakeWorkbench,
+    Halving,
     open_toy,
     toy_record,
 )
 
+from harness.ledger import GENESIS, entry_hash
 from harness.loop.certify import OUTPUTS
 from harness.loop.hand import promote
 from harness.loop.iterate import iterate
-from harness.loop.ledger import GENESIS, entry_hash
-from harness.loop.listener import Silent
 from harness.loop.perplexity import score_golds
 from harness.loop.phases import signed
 from harness.loop.run import baseline
 from harness.reporting.load import write_reports
 from harness.storage import canonical_json, read_json, sha256_file, write_json
+from harness.verify.findings import Findings
 
 SETTINGS = replace(TOY_SETTINGS, futility=True)
 SCRIPT = (BETTER, SURER, WORSE, CRASH, SAME, RUIN, WORSE, WORSE, SAME, LEAP)
@@ -62,27 +63,20 @@ def make_long_run(run_dir: Path) -> Path:
     return run_dir
 
 
-class Halving(Silent):
-    """Lets memory run out once, as round 3 begins to evaluate."""
-
-    def __init__(self, workbench: FakeWorkbench) -> None:
-        self.workbench = workbench
-
-    def phase(self, round: int, rounds: int, name: str) -> None:
-        if (round, name) == (3, "evaluate"):
-            self.workbench.batch_size //= 2
-
-
 def make_tiered_run(run_dir: Path) -> Path:
     """Certified; promoted; promoted after a smaller batch, so that all is asked again; rolled back; judged twice."""
     record = toy_record(run_dir.parent / "state")
     fading = Effect(loss={"add": -0.25, "reverse": -0.3}, confidence=1.0)
     workbench = FakeWorkbench([Effect(gain=0.4), SURER, Effect(gain=0.15, confidence=1.0), fading, SAME])
     for rounds in (2, 5):
-        run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench))
+        run = open_toy(run_dir, workbench, settings=SETTINGS, record=record, listener=Halving(workbench, 3))
         iterate(run, rounds, None, lambda: None)
     write_reports(run_dir)
     return run_dir
+
+
+def lines(findings: Findings) -> list[str]:
+    return [str(mismatch) for mismatch in findings.mismatches]
 
 
 def change(path: Path, edit: Callable[[Any], Any]) -> None:
@@ -118,16 +112,16 @@ def make_good(run_dir: Path) -> None:
                 record["files"] = _hashed(path.parent, record["files"])
             write_json(path, signed(record))
     path, prev = run_dir / "ledger.jsonl", GENESIS
-    lines = []
+    written = []
     for raw in path.read_text().splitlines():
         entry = json.loads(raw)
         data = entry["data"]
         if isinstance(data, dict) and isinstance(data.get("files"), dict):
             data["files"] = _hashed(run_dir, data["files"])
         digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
-        lines.append(canonical_json({**entry, "prev": prev, "hash": digest}))
+        written.append(canonical_json({**entry, "prev": prev, "hash": digest}))
         prev = digest
-    path.write_text("".join(f"{line}\n" for line in lines))
+    path.write_text("".join(f"{line}\n" for line in written))
     report = run_dir / "report" / "files.json"
     record = read_json(report)
     if isinstance(record, dict) and isinstance(record.get("files"), dict):
@@ -150,7 +144,7 @@ def make_old(run_dir: Path) -> None:
     for path in run_dir.rglob("*.done.json"):
         change(path, lambda record: record.pop("sha256"))
     path, prev = run_dir / "ledger.jsonl", GENESIS
-    lines: list[str] = []
+    written: list[str] = []
     added = ("files", "rules", "tier", "anchor", "test_certified")
     for raw in path.read_text().splitlines():
         entry = json.loads(raw)
@@ -161,11 +155,11 @@ def make_old(run_dir: Path) -> None:
         if entry["kind"] == "final":
             data["test"]["p"], data["guard"]["p_worse"] = 0.25, 0.75  # reckoned otherwise then
             del data["guard"]["finding"]
-        entry["seq"] = len(lines)
+        entry["seq"] = len(written)
         digest = entry_hash(entry["seq"], entry["time"], entry["kind"], data, prev)
-        lines.append(canonical_json({**entry, "data": data, "prev": prev, "hash": digest}))
+        written.append(canonical_json({**entry, "data": data, "prev": prev, "hash": digest}))
         prev = digest
-    path.write_text("".join(f"{line}\n" for line in lines))
+    path.write_text("".join(f"{line}\n" for line in written))
     (run_dir / "report" / "files.json").unlink()
     for name in ("by_hand", "looks", "test_certified", "test_openings"):
         change(run_dir / "summary.json", lambda summary, name=name: summary.pop(name))

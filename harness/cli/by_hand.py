@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.loop.ledger import Entry
+    from harness.ledger import Entry
 
 _REASON = click.option("--reason", default="", metavar="TEXT", help="Why; recorded and shown in the report.")
 

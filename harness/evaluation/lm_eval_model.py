@@ -19,7 +19,7 @@ from tqdm import tqdm
 from harness.evaluation.decoding import encode_prompt
 from harness.evaluation.engine import GenerationRequest, Progress
 from harness.evaluation.lm_eval_engine import PLAIN_ROWS, hugging_face
-from harness.evaluation.pooled_attention import answers_alike
+from harness.evaluation.pooled_check import answers_alike
 from harness.evaluation.pooled_engine import PooledEngine
 from harness.exceptions import InputError, did_you_mean
 from harness.models.adapters import with_adapter

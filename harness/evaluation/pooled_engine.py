@@ -15,7 +15,8 @@ import torch
 
 from harness.evaluation.decoding import Decoder, context_length, encode_pair, encode_prompt, encode_request, windows
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
-from harness.evaluation.pooled_attention import Block, Decode, Prefill, Slots, TrunkCache, forward
+from harness.evaluation.pooled_attention import Decode, Prefill, Slots, TrunkCache, forward
+from harness.evaluation.pooled_passes import HeldTrunks, admit, lay_out
 from harness.evaluation.prefix import Row, Segment, Trunk, segments, trunks
 from harness.evaluation.sampling import Sampler, choose, sampler
 from harness.exceptions import EnvironmentFault, is_out_of_memory
@@ -224,12 +225,12 @@ class PooledEngine:
         need = max((own + requests[row.index].max_new_tokens for row, own in below), default=1)
         count = max(1, min(len(rows), self.batch_size, _SLOT_TOKENS // need))
         slots = Slots(count, need)
-        caches = _Trunks(self.model, self.chunk)
+        caches = HeldTrunks(self.model, self.chunk)
         queue = self._queue(plan, count)
         live: list[_Live] = []
         while queue or live:
             if queue and count - len(live) >= count // 4:
-                chosen = _admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
+                chosen = admit(queue, self.chunk, count - len(live), lambda segment: len(segment.rows))
                 if chosen:
                     live += self._enter(chosen, caches, slots, len(live), requests)
                     self._leave(live, slots, requests, finished)
@@ -247,7 +248,7 @@ class PooledEngine:
     def _enter(
         self,
         chosen: Sequence[tuple[Trunk, Segment]],
-        caches: _Trunks,
+        caches: HeldTrunks,
         slots: Slots,
         first: int,
         requests: Sequence[GenerationRequest],
@@ -258,7 +259,7 @@ class PooledEngine:
         replaced by the likeliest, and decoding goes on from there (Leviathan et al. 2023, arXiv:2211.17192, at
         temperature 0).
         """
-        blocks, tokens, positions = _blocks(chosen, caches, first)
+        blocks, tokens, positions = lay_out(chosen, caches, first)
         rows = [
             (row, block, path)
             for block, (_, segment) in zip(blocks, chosen, strict=True)
@@ -315,13 +316,13 @@ class PooledEngine:
     ) -> None:
         """Log-probabilities of ``targets``: a row's last tokens predict them, one each."""
         queue = self._queue(self._plan(rows), None)
-        caches = _Trunks(self.model, self.chunk)
+        caches = HeldTrunks(self.model, self.chunk)
         while queue:
-            chosen = _admit(
+            chosen = admit(
                 queue, self.chunk, _SCORED, lambda segment: sum(len(targets[row.index]) for row in segment.rows)
             )
             chosen = chosen or [queue.pop()]
-            blocks, tokens, positions = _blocks(chosen, caches, None)
+            blocks, tokens, positions = lay_out(chosen, caches, None)
             places = [
                 [block.start + place for place in path[-len(targets[row.index]) :]]
                 for block, (_, segment) in zip(blocks, chosen, strict=True)
@@ -354,69 +355,3 @@ class PooledEngine:
         """All segments, the first one last, with ``most`` rows at most."""
         size = min(_SEGMENT, self.chunk)
         return [(trunk, segment) for trunk in plan for segment in segments(trunk, size, most)][::-1]
-
-
-class _Trunks:
-    """The trunks' keys and values, computed when they are first asked for."""
-
-    def __init__(self, model: Any, chunk: int) -> None:
-        self._model = model
-        self._chunk = chunk
-        self._held: dict[tuple[int, ...], TrunkCache] = {}
-
-    def __call__(self, trunk: Trunk) -> TrunkCache:
-        """A trunk's cache; one that a single row has belongs to that row and is not held."""
-        if trunk.tokens in self._held:
-            return self._held[trunk.tokens]
-        cache = TrunkCache()
-        if trunk.parent is not None:
-            above = self(trunk.parent)
-            cache.length, cache.keys, cache.values = above.length, dict(above.keys), dict(above.values)
-        for start in range(cache.length, len(trunk.tokens), self._chunk):
-            part = trunk.tokens[start : start + self._chunk]
-            block = Block(0, len(part), cache, range(-1, len(part) - 1), range(len(part)))
-            positions = range(start, start + len(part))
-            forward(self._model, Prefill([block], grow=cache), part, positions, [len(part) - 1])
-            cache.length += len(part)
-        if len(trunk.rows) != 1:
-            self._held[trunk.tokens] = cache
-        return cache
-
-
-def _admit(
-    queue: list[tuple[Trunk, Segment]], tokens: int, room: int, cost: Callable[[Segment], int]
-) -> list[tuple[Trunk, Segment]]:
-    """Take segments from the end of ``queue`` while they keep within ``tokens`` and, by ``cost``, within ``room``.
-
-    The first one may have any number of tokens.
-    """
-    chosen: list[tuple[Trunk, Segment]] = []
-    while queue:
-        segment = queue[-1][1]
-        tokens -= len(segment.tokens)
-        room -= cost(segment)
-        if room < 0 or (chosen and tokens < 0):
-            break
-        chosen.append(queue.pop())
-    return chosen
-
-
-def _blocks(
-    chosen: Sequence[tuple[Trunk, Segment]], caches: _Trunks, slot: int | None
-) -> tuple[list[Block], list[int], list[int]]:
-    """Blocks, tokens and positions of the ``chosen`` segments; rows get the slots from ``slot`` on."""
-    blocks: list[Block] = []
-    tokens: list[int] = []
-    positions: list[int] = []
-    for trunk, segment in chosen:
-        cache = caches(trunk)
-        writes = []
-        if slot is not None:
-            writes = [(slot + number, torch.tensor(path)) for number, path in enumerate(segment.paths)]
-            slot += len(writes)
-        blocks.append(
-            Block(len(tokens), len(tokens) + len(segment.tokens), cache, segment.parents, segment.depths, writes)
-        )
-        tokens.extend(segment.tokens)
-        positions.extend(cache.length + depth for depth in segment.depths)
-    return blocks, tokens, positions

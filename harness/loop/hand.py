@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.exceptions import InputError
+from harness.ledger import BY_HAND, Entry, Ledger
 from harness.loop.iterate import link_rounds
-from harness.loop.ledger import BY_HAND, Entry, Ledger
 from harness.loop.lock import run_lock
 from harness.loop.phases import marker
 from harness.loop.run import utc_now

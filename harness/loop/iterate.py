@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.ledger import Ledger
 from harness.loop.certify import PHASE, kept_folders
 from harness.loop.final import final_evaluation
-from harness.loop.ledger import Ledger
 from harness.loop.phases import marker
 from harness.loop.rounds import run_round
 from harness.loop.run import GUARDS, Run, baseline

@@ -15,7 +15,7 @@ from harness.evaluation.decoding import context_length
 from harness.evaluation.domain import ChatTemplate
 from harness.evaluation.engine import ANSWERS_DEPEND_ON, Engine
 from harness.evaluation.lm_eval_engine import PLAIN_ROWS, hugging_face
-from harness.evaluation.pooled_attention import answers_alike
+from harness.evaluation.pooled_check import answers_alike
 from harness.evaluation.pooled_engine import CHUNK, PooledEngine
 from harness.exceptions import InputError
 from harness.loop.backends import OURS, Backend

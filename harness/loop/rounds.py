@@ -23,9 +23,9 @@ from harness.gate.paired import pair
 from harness.gate.promotion import PromotionEvidence, broken_pins, decide, needs_loglikelihood
 from harness.gate.signflip import sign_flip
 from harness.gate.verdict import FutilityStop, Paired, Verdict
+from harness.ledger import Entry
 from harness.loop.certify import second_tier
 from harness.loop.early import until_futile
-from harness.loop.ledger import Entry
 from harness.loop.phases import phase_files, run_phase, sealed
 from harness.loop.run import PARTIAL, RULES, Run, alike, categories
 from harness.loop.state import LoopState, replay_share, trial_data

@@ -16,8 +16,8 @@ from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import respond
 from harness.exceptions import InputError
+from harness.ledger import Ledger
 from harness.loop.early import Early
-from harness.loop.ledger import Ledger
 from harness.loop.listener import Listener, Silent
 from harness.loop.phases import Clock, marker, phase_files, run_phase, sealed
 from harness.loop.prepare import Prepared

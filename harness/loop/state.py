@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.diagnosis import Cell, CellTrial
-from harness.loop.ledger import BY_HAND, Entry
+from harness.ledger import BY_HAND, Entry
 from harness.training.recipe import Recipe
 
 REPLAY_STEP = 0.1  # replay added each time the learner returns to the champion

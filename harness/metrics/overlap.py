@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.metrics.values import MetricValue, corpus_figure
@@ -57,8 +58,8 @@ def chrf(responses: Sequence[str], references: Sequence[Sequence[str]], clusters
     counts = []
     for response, own in zip(responses, references, strict=True):
         grams = _character_grams(response)
-        rows = [_chrf_counts(grams, _character_grams(reference)) for reference in own]
-        counts.append(max(rows, key=lambda row: float(_chrf([row])[0])))
+        rows = [_chrf_counts(grams, _reference_grams(reference)) for reference in own]
+        counts.append(rows[0] if len(rows) == 1 else max(rows, key=lambda row: float(_chrf([row])[0])))
     return corpus_figure("chrf", counts, clusters, _chrf, "points")
 
 
@@ -68,6 +69,9 @@ def _character_grams(text: str) -> list[Counter[str]]:
         Counter(letters[start : start + order] for start in range(len(letters) - order + 1))
         for order in range(1, ORDER + 1)
     ]
+
+
+_reference_grams = lru_cache(1024)(_character_grams)  # the same before and after, zero-shot and few-shot
 
 
 def _chrf_counts(response: list[Counter[str]], reference: list[Counter[str]]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.evaluated import Evaluation, load_evaluation
 from harness.exceptions import InputError
-from harness.loop.ledger import Ledger
+from harness.ledger import Ledger
 from harness.loop.perplexity import saved_perplexities
 from harness.loop.phases import signed
 from harness.loop.prompts import prompts_file

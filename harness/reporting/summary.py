@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.evaluated import Evaluation
-from harness.loop.ledger import BY_HAND, Ledger
+from harness.ledger import BY_HAND, Ledger
 from harness.loop.run import categories
 from harness.reporting.standing import place
 from harness.state.kept import WORN

@@ -16,7 +16,7 @@ from harness.curation.overlap import alike, prompt_key
 from harness.evaluation.items import Item, Role
 from harness.evaluation.roles import SALT, Dealt, deal, roles_of_splits
 from harness.exceptions import EnvironmentFault, InputError
-from harness.loop.ledger import Ledger
+from harness.ledger import Ledger
 from harness.state.kept import GateGroup, GateLook, Kept, Opening, fold, items_hash, prompt_mark
 from harness.storage import canonical_json, read_jsonl, sha256_file, sha256_text, write_bytes, write_jsonl
 

@@ -9,7 +9,7 @@ from statistics import median_high
 from harness.evaluation.items import Role
 from harness.evaluation.roles import SEALED
 from harness.gate.alpha import Look, next_alpha
-from harness.loop.ledger import Entry
+from harness.ledger import Entry
 from harness.storage import canonical_json, sha256_text
 
 WORN = 4

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.ledger import Entry
 from harness.loop.iterate import CERTIFIED, CHAMPION
-from harness.loop.ledger import Entry
 from harness.loop.lock import LOCK, PID, held_by
 from harness.loop.phases import signed
 from harness.reporting.load import REPORT_FILES

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.loop.ledger import BY_HAND, GENESIS, Entry, entry_hash
+from harness.ledger import BY_HAND, GENESIS, Entry, entry_hash
 from harness.storage import canonical_json
 from harness.verify.findings import UNREADABLE, Findings, short
 

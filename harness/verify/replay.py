@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluated import Evaluation
+from harness.ledger import BY_HAND, Entry
 from harness.loop.final import CERTIFIED, guard_result, test_result
 from harness.loop.hand import anchor_behind, champions
 from harness.loop.iterate import CERTIFIED as CERTIFIED_LINK
 from harness.loop.iterate import CHAMPION, link_target
-from harness.loop.ledger import BY_HAND, Entry
 from harness.loop.run import BASELINE, GUARDS, alike, categories, champion_folder
 from harness.loop.state import LoopState, step
 from harness.storage import read_json

@@ -12,9 +12,9 @@ from harness.exceptions import HarnessError
 from harness.gate.alpha import Look, next_alpha
 from harness.gate.certify import Tiers
 from harness.gate.verdict import Verdict
+from harness.ledger import Entry
 from harness.loop.certify import PHASE, kept_like
 from harness.loop.judge import UNLIKE, Shown, after_look, asked_for, judge, paired
-from harness.loop.ledger import Entry
 from harness.loop.run import BASELINE, alike
 from harness.loop.state import LoopState
 from harness.state.domain import DomainState, state_folder

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.evaluated import RESPONSES
 from harness.exceptions import InputError
-from harness.loop.ledger import Entry, Ledger
+from harness.ledger import Entry, Ledger
 from harness.reporting.load import RunReader
 from harness.storage import read_json
 from harness.verify.classifiers import run_classifiers

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.exceptions import InputError
-from harness.loop.ledger import GENESIS, Ledger, entry_hash
+from harness.ledger import GENESIS, Ledger, entry_hash
 
 TIME = "2024-01-01T00:00:00+00:00"
 
