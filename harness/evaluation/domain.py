@@ -19,6 +19,7 @@ import yaml
 from harness.evaluation.items import Item, Role, item_id
 from harness.evaluation.prompts import read_prompts
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
+from harness.locate import data_folder
 from harness.storage import canonical_json, sha256_file, sha256_text
 
 Split = Literal["train", "validation", "test", "extension"]
@@ -38,7 +39,7 @@ class DomainTask:
         metric: the name of the metric that counts: the first of the task's ``metric_list``.
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
-            of the code beside its YAML.
+            of the code and the prompt templates beside its YAML.
         skill: what its items count under where the document names no skill; empty for the task's name.
         graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
         prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
@@ -269,9 +270,17 @@ def _folder(entry: Any) -> Path | None:
     return Path(path).parent if path else None
 
 
+def template_files(folder: Path | None) -> list[Path]:
+    """Prompt templates (``*.j2``) in a task's folder and below, in order."""
+    return sorted(folder.rglob("*.j2")) if folder else []
+
+
 def _code_hash(folder: Path | None) -> str:
-    """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
-    files = sorted(folder.glob("*.py")) if folder else []
+    """Hash of the Python files beside a task's YAML and its prompt templates: their change is a change of the task."""
+    code = sorted(folder.glob("*.py")) if folder else []
+    files = [*code, *template_files(folder)]
+    if any(b"load_template" in file.read_bytes() for file in code):  # perhaps one that ships with the package
+        files += template_files(data_folder("tasks") / "_templates")
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
