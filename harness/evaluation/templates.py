@@ -1,8 +1,8 @@
 """Prompt templates: Jinja files that turn the parts of a question into the text that the model is asked.
 
-A template is data that may come from a stranger, so it is rendered by Jinja's immutable sandbox and may use a small part
-of the language alone (see `_ALLOWED`): text, the fields, ``if``, ``for``, ``set``, filters that cannot grow a text
-beyond bounds, and no calls. It reaches no file, and its work and its output are bounded.
+A template is data that may come from a stranger, so it is rendered by Jinja's immutable sandbox and may use a small
+part of the language alone (see `_ALLOWED`): text, the fields, ``if``, ``for``, ``set``, filters that cannot grow a
+text beyond bounds, and no calls. It reaches no file, and its work and its output are bounded.
 
 Example, beside a task's YAML (a change of the file changes the task's hash, see `harness.evaluation.domain`)::
 
