@@ -11,7 +11,7 @@ from harness.evaluation.choices import choice_figures, gold_places, picked
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
 from harness.evaluation.engine import Engine, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
-from harness.evaluation.task_metrics import references
+from harness.evaluation.task_metrics import gold_answer, references
 from harness.evaluation.work import asked
 from harness.exceptions import HarnessError, InputError
 
@@ -130,6 +130,26 @@ def scored(domain: Domain, item: Item, response: str, finish_reason: FinishReaso
         [_filtered(handle, item, response)],
         response=response,
         finish_reason=finish_reason,
+        prompt_tokens=0,
+        new_tokens=0,
+    )
+
+
+def scored_gold(domain: Domain, item: Item) -> ItemResult:
+    """The result of ``item`` as if a model had given its gold answer, of whatever kind its task is.
+
+    Raises:
+        InputError: the task's own code fails on it; names task and item.
+    """
+    handle = domain.tasks[item.task]
+    if handle.kind == "generate":
+        return scored(domain, item, item.target, "stop")
+    return _result(
+        item,
+        handle,
+        gold_answer(handle.task, handle.kind, dict(item.doc)),
+        response=item.target,
+        finish_reason="stop",
         prompt_tokens=0,
         new_tokens=0,
     )
