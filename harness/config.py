@@ -70,7 +70,8 @@ class Settings:
 
     Attributes:
         model: embedded model's name, a local folder or a Hugging Face id.
-        domain: lm-eval name of the task, group or tag to improve on.
+        domain: lm-eval name of the task, group or tag to improve on; or several, as a list or separated by commas.
+        train_from: file of rows to train on, for tasks without a training split (``docs/tasks.md``); empty for none.
         prompt: name of the domain's prompt, or task name to prompt name (``docs/prompts.md``).
         guard: the same as ``domain`` of the general tasks that must not suffer, empty for none; or several by name,
             each with the file or folder of its rows, or null for where lm-eval looks (``docs/general.md``).
@@ -94,6 +95,7 @@ class Settings:
 
     model: str = "smollm2-135m-instruct"
     domain: str = "helpdesk"
+    train_from: str = ""
     prompt: str | dict[str, str] = "default"
     guard: str | dict[str, str | None] = "general"
     guard_limit: int | None = 300
@@ -123,8 +125,8 @@ class Settings:
         return {**kept, "guard": self.guard if isinstance(self.guard, str) else list(self.guard)}
 
 
-# Device, recipe and classifiers are in it by what they resolve to; the cache changes no answers.
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers"}
+# Device, recipe, classifiers and rows of a file are in it by what they resolve to; the cache changes no answers.
+_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers", "train_from"}
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
     "batch_size": (1, 4096),
@@ -146,12 +148,15 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     settings = Settings()
     if path is not None:
         file = read_yaml(path)
+        if isinstance(names := file.values.get("domain"), list) and all(isinstance(name, str) for name in names):
+            file = dataclasses.replace(file, values={**file.values, "domain": ",".join(names)})
         settings = file.build(Settings, ranges=_RANGES)
         base = path.resolve().parent
         settings = dataclasses.replace(
             settings,
             include_path=[str(base / entry) for entry in settings.include_path],
             state=str(base / Path(settings.state).expanduser()) if settings.state else "",
+            train_from=str(base / Path(settings.train_from).expanduser()) if settings.train_from else "",
             classifiers=_checked_classifiers(settings.classifiers, file, base),
         )
         settings = _named(settings, base)
@@ -167,7 +172,10 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
 
 
 def _named(settings: Settings, base: Path) -> Settings:
-    """``guard`` and ``prompt`` that name several things (``a,b=PATH``) as mappings, paths below ``base``."""
+    """``guard`` and ``prompt`` that name several things (``a,b=PATH``) as mappings, paths below ``base``.
+
+    Several domains are sorted: their record, and so the looks at their gate, are the same in whatever order.
+    """
     guard: Any = settings.guard
     if isinstance(guard, str) and re.search("[,=]", guard):
         guard = _pairs("guard", guard)
@@ -178,7 +186,10 @@ def _named(settings: Settings, base: Path) -> Settings:
         prompt = _pairs("prompt", prompt)
         if None in prompt.values():
             raise InputError(f"prompt is '{settings.prompt}'; give one name, or TASK=NAME,TASK=NAME")
-    return dataclasses.replace(settings, guard=guard, prompt=prompt)
+    domain = ",".join(sorted({name.strip() for name in settings.domain.split(",")} - {""}))
+    if not domain:
+        raise InputError("domain is empty; name an lm-eval task, group or tag, or several separated by commas")
+    return dataclasses.replace(settings, guard=guard, prompt=prompt, domain=domain)
 
 
 def _pairs(field: str, text: str) -> dict[str, str | None]:

@@ -117,7 +117,7 @@ def test_settings_written_to_a_file_are_read_back(tmp_path: Path) -> None:
         ("futility: maybe\n", ":1: field 'futility' is 'maybe'; expected bool"),
         ("seed: true\n", ":1: field 'seed' is True; expected int"),
         ("seed: 1.5\n", ":1: field 'seed' is 1.5; expected int"),
-        ("domain: [a, b]\n", ":1: field 'domain' is ['a', 'b']; expected str"),
+        ("domain: [a, 1]\n", ":1: field 'domain' is ['a', 1]; expected str"),
         ("include_path: tasks\n", ":1: field 'include_path' is 'tasks'; expected list"),
         ("include_path: [1]\n", ":1: field 'include_path' is 1; expected str"),
         ("# c\nbatch_size: 0\n", ":2: field 'batch_size' is 0; it must lie from 1 to 4096"),

@@ -9,7 +9,9 @@ import pytest
 from harness.errors import classify_response_metrics
 from harness.errors.registry import BUILTIN, ON_REQUEST
 
-KEYS = {f"err_{name}" for name in BUILTIN if name not in ON_REQUEST} - {"err_truncated", "err_inconsistent"}
+KEYS = {f"err_{name}" for name in BUILTIN if name not in ON_REQUEST} - {
+    f"err_{name}" for name in ("truncated", "inconsistent", "position_bias", "near_miss", "picked_distractor")
+}
 
 
 def metrics(response: str, correct: float = 0.0, expects: Any = None, target: str = "two years") -> dict[str, float]:

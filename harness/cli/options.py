@@ -13,7 +13,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _RUN_OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), help="Settings file [default: harness.yaml, if there]."),
     click.option("--model", help="Embedded model, local folder or Hugging Face id [default: smollm2-135m-instruct]."),
-    click.option("--domain", help="lm-eval task, group or tag to improve on [default: helpdesk]."),
+    click.option("--domain", help="lm-eval task, group or tag to improve on; several: A,B [default: helpdesk]."),
+    click.option("--train-from", help="File of rows to train on, for tasks without a training split."),
     click.option("--prompt", help="The domain's prompt, a name or TASK=NAME,TASK=NAME [default: default]."),
     click.option("--guard", help="General tasks that must not suffer: A,B=ROWS.jsonl; '' for none [default: general]."),
     click.option("--guard-limit", type=int, help="Most items of each guard [default: 300]."),

@@ -34,7 +34,7 @@ def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
     """Settings from the file and the command line's options."""
     known = ("model", "domain", "guard", "recipe", "seed", "device", "fewshot", "batch_size", "limit", "stop_after")
     return load_settings(
-        config, {key: options.get(key) for key in (*known, "engine", "cache", "prompt", "guard_limit")}
+        config, {key: options.get(key) for key in (*known, "engine", "cache", "prompt", "guard_limit", "train_from")}
     )
 
 
@@ -114,12 +114,15 @@ def configured_domain(settings: Settings) -> tuple[Domain, Domain | None, Domain
     from harness.evaluation.domain import load_domain
     from harness.evaluation.guards import load_guards
     from harness.evaluation.prompts import with_prompt
+    from harness.evaluation.train_from import with_train_file
     from harness.loop.run import utc_now
     from harness.state.domain import DomainState, state_folder
     from harness.state.extension import with_extension
 
     paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
     domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
+    if settings.train_from:
+        domain = with_train_file(domain, Path(settings.train_from))
     state = DomainState.open(state_folder(settings.state), settings.domain, utc_now)
     return with_extension(domain, state.documents()), load_guards(settings.guard, paths), state
 
@@ -132,7 +135,7 @@ def opened(settings: Settings, out: Path | None, listener: TerminalListener) -> 
         InputError, EnvironmentFault: anything that can be checked before the first token.
     """
     quiet_libraries()
-    run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_")).absolute()
+    run_dir = (out or Path(RUNS) / settings.domain.replace("/", "_").replace(",", "+")).absolute()
     from harness.errors.setup import load_taxonomy
     from harness.loop.lock import run_lock
     from harness.loop.prepare import prepare

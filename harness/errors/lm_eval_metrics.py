@@ -28,8 +28,9 @@ from harness.errors.taxonomy import classify
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError, did_you_mean
 
-# What one response cannot show inside lm-eval: it hands over no finish reason, and one document at a time.
-_OUT_OF_SIGHT = ("truncated", "inconsistent")
+# What a response cannot show inside lm-eval: it hands over no finish reason, one document at a time, and of multiple
+# choice the text alone.
+_OUT_OF_SIGHT = ("truncated", "inconsistent", "position_bias", "near_miss", "picked_distractor")
 METRIC_CATEGORIES: tuple[str, ...] = tuple(name for name in BUILTIN if name not in _OUT_OF_SIGHT)
 _DEFAULT = tuple(name for name in METRIC_CATEGORIES if name not in ON_REQUEST)
 

@@ -27,6 +27,9 @@ NEEDS: Mapping[str, str] = {
     "misspelled": "symspellpy; English",
     "ungrammatical": "harper-py; English",
     "inconsistent": "expects.group, and two answers of the group",
+    "position_bias": "multiple choice, and 20 items of the task",
+    "near_miss": "multiple choice",
+    "picked_distractor": "multiple choice",
     "wrong_answer": "the task's score",
 }
 

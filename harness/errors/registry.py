@@ -41,6 +41,9 @@ BUILTIN: dict[str, str] = {
     "misspelled": "harness.errors.builtin.misspelled:Misspelled",
     "ungrammatical": "harness.errors.builtin.ungrammatical:Ungrammatical",
     "inconsistent": "harness.errors.builtin.inconsistent:Inconsistent",
+    "position_bias": "harness.errors.builtin.choice:PositionBias",
+    "near_miss": "harness.errors.builtin.choice:NearMiss",
+    "picked_distractor": "harness.errors.builtin.choice:PickedDistractor",
     "wrong_answer": "harness.errors.builtin.wrong_answer:WrongAnswer",
 }
 

@@ -36,6 +36,9 @@ PRECEDENCE: tuple[str, ...] = (
     "misspelled",  # the facts are right as far as can be seen, the words are not
     "ungrammatical",  # a misspelled word breaks a sentence, seldom the reverse
     "inconsistent",  # no fault of its own to be seen, but asked otherwise it answers otherwise
+    "position_bias",  # the place was picked, not the ending: how near it came says nothing then
+    "near_miss",  # the right ending was all but picked
+    "picked_distractor",  # a wrong ending was clearly preferred: what is left of multiple choice
     "wrong_answer",  # well-formed, of the right length, and wrong: what is left
 )
 DOUBTFUL = 0.5  # a label below this confidence is recorded but does not become primary

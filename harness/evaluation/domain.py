@@ -18,11 +18,13 @@ import yaml
 
 from harness.evaluation.items import Item, Role, item_id
 from harness.evaluation.prompts import read_prompts
+from harness.evaluation.task_metrics import TaskMetrics, gold_text, task_metrics
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
+from harness.locate import data_folder
 from harness.storage import canonical_json, sha256_file, sha256_text
 
-Split = Literal["train", "validation", "test", "extension"]
-"""``extension``: items that were added later (`harness.state`)."""
+Split = Literal["train", "validation", "test", "extension", "train_file"]
+"""``extension``: items that were added later (`harness.state`); ``train_file``: rows for training from a file."""
 GRADED = frozenset({"truthfulqa_mc2"})
 """Tasks whose score of an item is a share of probability, never 0 or 1."""
 ChatTemplate = Callable[..., str]
@@ -35,15 +37,18 @@ class DomainTask:
 
     Attributes:
         kind: ``generate`` (text is compared with the gold answer) or ``choice`` (endings are scored).
-        metric: the name of the metric that counts: the first of the task's ``metric_list``.
+        metric: the name of the metric that counts: the first of the task's ``metric_list`` that is of one item.
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
-            of the code beside its YAML.
+            of the code and the prompt templates beside its YAML.
         skill: what its items count under where the document names no skill; empty for the task's name.
         graded: whether an item's score is a share with no right or wrong to it, so that paired tests do not apply.
         prompts: other prompts by name, as templates of ``doc_to_text`` (`harness.evaluation.prompts`).
         folder: where its YAML lies; ``None`` where lm-eval does not say.
         extension: documents that were added to it (`harness.state.extension`).
+        metrics: which of its metrics are of one item, and which of the whole set.
+        train_file: documents of a file that it is trained on (`harness.evaluation.train_from`).
+        file_alone: whether it has no items but those of ``train_file``.
     """
 
     name: str
@@ -58,6 +63,9 @@ class DomainTask:
     prompts: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     extension: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
+    metrics: TaskMetrics = field(default=TaskMetrics("exact_match"), repr=False, compare=False)
+    train_file: Sequence[Mapping[str, Any]] = field(default=(), repr=False, compare=False)
+    file_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,10 @@ class Domain:
 def _split_docs(handle: DomainTask, split: Split) -> Sequence[Any]:
     if split == "extension":
         return handle.extension
+    if split == "train_file":
+        return handle.train_file
+    if handle.file_alone:
+        return []
     task = handle.task
     available, docs = {
         "train": (task.has_training_docs, task.training_docs),
@@ -185,8 +197,9 @@ def _text_target(handle: DomainTask, doc: Any) -> str:
     target = handle.task.doc_to_target(doc)
     if handle.kind == "choice":
         choices = handle.task.doc_to_choice(doc)
-        return str(choices[target] if isinstance(target, int) else target)
-    return str(target[0] if isinstance(target, list) else target)
+        first = target[0] if isinstance(target, list) and target else target  # of several right ones
+        return str(first if isinstance(first, (str, list)) else choices[first])
+    return gold_text(handle.task, doc)
 
 
 def check_yaml(folder: Path) -> None:
@@ -208,18 +221,29 @@ def check_yaml(folder: Path) -> None:
 
 
 def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
-    """Find and load a task, group or tag by its lm-eval name.
+    """Find and load a task, group or tag by its lm-eval name, or several of them.
 
     Tasks in ``include_paths`` come first; lm-eval's own are looked up only for names that are not among them
     (indexing its 14,000 files takes seconds).
 
     Args:
-        name: lm-eval name of a task, group or tag.
+        name: lm-eval name of a task, group or tag; several are separated by commas.
         include_paths: folders of task YAMLs.
 
     Raises:
-        InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read.
+        InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read; a
+            task that two of the names hold.
     """
+    tasks: dict[str, DomainTask] = {}
+    for part in name.split(","):
+        for task, handle in _load_one(part.strip(), include_paths).items():
+            if task in tasks:
+                raise InputError(f"domain '{name}': task '{task}' is in two of these; name it once")
+            tasks[task] = handle
+    return Domain(name, tasks)
+
+
+def _load_one(name: str, include_paths: Sequence[Path]) -> dict[str, DomainTask]:
     manager = find_tasks(name, include_paths)
     try:
         loaded = manager.load(name)["tasks"]
@@ -229,13 +253,10 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
         raise InputError(f"domain '{name}': {_task_error(error)}") from error
     if not loaded:
         raise InputError(f"domain '{name}' holds no task")
-    return Domain(
-        name,
-        {
-            task_name: task_handle(task_name, task, _folder(manager.task_index.get(task_name)))
-            for task_name, task in loaded.items()
-        },
-    )
+    return {
+        task_name: task_handle(task_name, task, _folder(manager.task_index.get(task_name)))
+        for task_name, task in loaded.items()
+    }
 
 
 def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
@@ -250,11 +271,29 @@ def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
     paths = [str(path) for path in include_paths]
     manager = TaskManager(include_path=paths, include_defaults=False)
     known = set(manager.all_tasks)
-    if name not in known:
-        manager = _every_task(tuple(paths))
-        if name not in manager.all_tasks:
-            raise InputError(f"unknown task or domain '{name}'.{did_you_mean(name, known) or ''} See 'harness tasks'.")
+    if name in known:
+        return manager
+    for folder in _likely_folders(name):
+        nearer = TaskManager(include_path=[*paths, str(folder)], include_defaults=False)
+        if name in nearer.all_tasks:
+            return nearer
+    manager = _every_task(tuple(paths))
+    if name not in manager.all_tasks:
+        hint = did_you_mean(name, manager.all_tasks)
+        if not hint.startswith(" Did"):  # not all of lm-eval's
+            hint = did_you_mean(name, known)
+        raise InputError(f"unknown task or domain '{name}'.{hint} See 'harness tasks'.")
     return manager
+
+
+def _likely_folders(name: str) -> list[Path]:
+    """lm-eval's folders that a task of this name usually lies in (``arc_easy`` in ``arc``): saves indexing them all."""
+    import lm_eval.tasks
+
+    root = Path(lm_eval.tasks.__file__).parent
+    words = re.split(r"[_-]", name)
+    names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+    return [root / folder for folder in names if re.fullmatch(r"\w+", folder) and (root / folder).is_dir()]
 
 
 @functools.cache  # seconds each; tasks of one's own, which may change, are looked for afresh before
@@ -269,9 +308,17 @@ def _folder(entry: Any) -> Path | None:
     return Path(path).parent if path else None
 
 
+def template_files(folder: Path | None) -> list[Path]:
+    """Prompt templates (``*.j2``) in a task's folder and below, in order."""
+    return sorted(folder.rglob("*.j2")) if folder else []
+
+
 def _code_hash(folder: Path | None) -> str:
-    """Hash of the Python files beside a task's YAML: a helper's change is a change of the task."""
-    files = sorted(folder.glob("*.py")) if folder else []
+    """Hash of the Python files beside a task's YAML and its prompt templates: their change is a change of the task."""
+    code = sorted(folder.glob("*.py")) if folder else []
+    files = [*code, *template_files(folder)]
+    if any(b"load_template" in file.read_bytes() for file in code):  # perhaps one that ships with the package
+        files += template_files(data_folder("tasks") / "_templates")
     return sha256_text("".join(sha256_file(file) for file in files))
 
 
@@ -313,12 +360,13 @@ def task_handle(name: str, task: Any, folder: Path | None) -> DomainTask:
     if generation.get("do_sample"):
         raise InputError(f"task '{name}': do_sample: true; the loop compares greedy answers, set do_sample: false")
     until = generation.get("until") or []
-    metrics = [entry["metric"] for entry in task.config.metric_list or []]
+    kind: Literal["generate", "choice"] = "generate" if output == "generate_until" else "choice"
+    metrics = task_metrics(task, kind)
     config = {key: value for key, value in task.dump_config().items() if key != "metadata"}
     return DomainTask(
         name=name,
-        kind="generate" if output == "generate_until" else "choice",
-        metric=str(metrics[0]) if metrics else "exact_match",
+        kind=kind,
+        metric=metrics.main,
         until=(until,) if isinstance(until, str) else tuple(until),
         max_new_tokens=int(generation.get("max_gen_toks") or 256),
         config_hash=sha256_text(canonical_json(_plain(config)) + _code_hash(folder))[:16],
@@ -326,6 +374,7 @@ def task_handle(name: str, task: Any, folder: Path | None) -> DomainTask:
         graded=name in GRADED,
         prompts=read_prompts(name, task.config.metadata, folder),
         folder=folder,
+        metrics=metrics,
     )
 
 

@@ -116,9 +116,11 @@ class ItemResult:
         response: the model's text (for multiple choice, the chosen ending); the score is of the filtered text.
         finish_reason: ``stop`` (end token or stop string), ``length`` (token limit), ``unknown`` (saved elsewhere).
         correct: the task's own main metric, 0 to 1 (1 is right).
-        metrics: every number the task's ``process_results`` returned, by name.
+        metrics: every number the task's ``process_results`` returned, by name; of multiple choice also what was picked
+            (`harness.evaluation.choices`).
         prompt_tokens: tokens of the whole prompt as the model got it.
         new_tokens: generated tokens, the end token included.
+        carried: what ``process_results`` returned for figures of the whole set; not kept on disk.
     """
 
     item_id: str
@@ -134,6 +136,7 @@ class ItemResult:
     metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
     prompt_tokens: int = 0
     new_tokens: int = 0
+    carried: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def expectation(self) -> Expectation:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.evaluation.choices import choice_figures, gold_places, picked
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
 from harness.evaluation.engine import Engine, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
+from harness.evaluation.task_metrics import gold_answer, references
 from harness.evaluation.work import asked
 from harness.exceptions import HarnessError, InputError
 
@@ -101,15 +103,16 @@ def respond(
         handle = domain.tasks[item.task]
         own = [next(scores) for _ in endings[item.item_id]]
         texts = [str(text) for text in handle.task.doc_to_choice(dict(item.doc))]
-        best = max(zip(texts, own, strict=True), key=lambda pair: pair[1].logprob)[0]
+        logprobs = [score.logprob for score in own]
         results[item.item_id] = _result(
             item,
             handle,
             [(score.logprob, score.is_greedy) for score in own],
-            response=best,
+            response=texts[picked(logprobs, texts, handle.metric)],
             finish_reason="stop",
             prompt_tokens=own[0].context_tokens,
             new_tokens=0,
+            figures=choice_figures(handle.task, dict(item.doc), logprobs, texts, handle.metric),
         )
     return [results[item.item_id] for item in items]
 
@@ -127,6 +130,26 @@ def scored(domain: Domain, item: Item, response: str, finish_reason: FinishReaso
         [_filtered(handle, item, response)],
         response=response,
         finish_reason=finish_reason,
+        prompt_tokens=0,
+        new_tokens=0,
+    )
+
+
+def scored_gold(domain: Domain, item: Item) -> ItemResult:
+    """The result of ``item`` as if a model had given its gold answer, of whatever kind its task is.
+
+    Raises:
+        InputError: the task's own code fails on it; names task and item.
+    """
+    handle = domain.tasks[item.task]
+    if handle.kind == "generate":
+        return scored(domain, item, item.target, "stop")
+    return _result(
+        item,
+        handle,
+        gold_answer(handle.task, handle.kind, dict(item.doc)),
+        response=item.target,
+        finish_reason="stop",
         prompt_tokens=0,
         new_tokens=0,
     )
@@ -204,6 +227,7 @@ def _result(
     finish_reason: FinishReason,
     prompt_tokens: int,
     new_tokens: int,
+    figures: Mapping[str, float] | None = None,
 ) -> ItemResult:
     try:
         metrics: Mapping[str, Any] = handle.task.process_results(dict(item.doc), answers)
@@ -213,7 +237,15 @@ def _result(
         raise InputError(
             f"task '{item.task}', item {item.item_id}: process_results failed: {type(error).__name__}: {error}"
         ) from error
-    numbers = {str(name): number for name, value in metrics.items() if (number := _number(value)) is not None}
+    carried = {name: metrics[name] for name in handle.metrics.corpus if name in metrics}
+    numbers = {
+        str(name): number
+        for name, value in metrics.items()
+        if name not in carried and (number := _number(value)) is not None
+    }
+    if handle.metrics.stand_in:
+        numbers[handle.metric] = _stand_in(handle, item, answers[0], response)
+    numbers |= figures or {}
     if handle.metric not in numbers:
         raise InputError(
             f"task '{item.task}': process_results gives no number for its first metric '{handle.metric}' "
@@ -233,4 +265,16 @@ def _result(
         metrics=numbers,
         prompt_tokens=prompt_tokens,
         new_tokens=new_tokens,
+        carried=carried,
     )
+
+
+def _stand_in(handle: DomainTask, item: Item, answer: Any, response: str) -> float:
+    """The score of an item whose task has figures of the whole set alone (`task_metrics.STAND_INS`)."""
+    from harness.metrics.text import f1
+
+    doc = dict(item.doc)
+    if handle.kind == "generate":
+        return f1(str(answer), references(handle.task, doc))
+    choices = [str(text) for text in handle.task.doc_to_choice(doc)]
+    return float(response in [choices[place] for place in gold_places(handle.task, doc, choices)])

@@ -22,11 +22,14 @@ SEALED: Sequence[Role] = ("train_pool", "dev", "gate", "test", "guard")
 SPLITS = ("train", "validation", "test")
 EXTENSION: Literal["extension"] = "extension"
 """Items that were added later (`harness data extend`): cut into dev and gate, whatever splits there are."""
+TRAIN_FILE: Literal["train_file"] = "train_file"
+"""Rows from a file, for training alone (`harness.evaluation.train_from`)."""
 USUAL: Mapping[str, tuple[Role, ...]] = {
     "train": ("train_pool",),
     "validation": ("dev", "gate"),
     "test": ("test",),
     EXTENSION: ("dev", "gate"),
+    TRAIN_FILE: ("train_pool",),
 }
 
 Pairs = Iterable[tuple[int, int]]
@@ -59,6 +62,7 @@ def roles_of_splits(present: Collection[str]) -> dict[str, tuple[Role, ...]]:
         present: the splits that have items.
     """
     there = [split for split in SPLITS if split in present]
+    beside: dict[str, tuple[Role, ...]] = {split: USUAL[split] for split in (EXTENSION, TRAIN_FILE) if split in present}
     if not there:
         return {}
 
@@ -66,11 +70,12 @@ def roles_of_splits(present: Collection[str]) -> dict[str, tuple[Role, ...]]:
         return next(split for split in wanted if split in there)
 
     roles: dict[str, set[Role]] = {split: set() for split in there}
-    roles[donor("train", "validation", "test")].add("train_pool")
+    if "train" in there or TRAIN_FILE not in present:
+        roles[donor("train", "validation", "test")].add("train_pool")
     roles[donor("validation", "train", "test")] |= {"dev", "gate"}
     roles[donor("test", "validation", "train")].add("test")
     given = {split: tuple(role for role in SHARES if role in roles[split]) for split in there}
-    return {**given, **({EXTENSION: ("dev", "gate")} if EXTENSION in present else {})}
+    return {**given, **beside}
 
 
 def deal(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from harness.exceptions import InputError
 from harness.loop.backends import OURS, Backend
 from harness.models.allocator import hand_back_freed_memory
 from harness.models.arithmetic import Arithmetic, measured
+from harness.models.chat import chat_template_of
 from harness.models.fingerprint import adapter_hash, fingerprint
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
@@ -96,7 +96,7 @@ class LocalWorkbench:
     @property
     def chat_template(self) -> ChatTemplate | None:
         """The tokenizer's own template, called as lm-eval calls it; ``None`` where it has none."""
-        return functools.partial(_render, self._loaded.tokenizer) if self._loaded.chat_template else None
+        return chat_template_of(self._loaded.tokenizer)
 
     def activate(self, adapter: Path | None) -> None:
         """Swap the trained weights in ``adapter`` in; ``None`` restores the base."""
@@ -171,15 +171,3 @@ class LocalWorkbench:
             return self._trainer.train(examples, recipe, start, out_dir, seed, progress)
         finally:
             hand_back_freed_memory()
-
-
-def _render(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-    # As lm-eval's HFLM.apply_chat_template does, so that both render the same prompt.
-    return str(
-        tokenizer.apply_chat_template(
-            messages,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
-    )

@@ -14,11 +14,15 @@ from harness.evaluation.guards import general_rows, guard_items
 from harness.evaluation.items import Item, Role
 from harness.evaluation.respond import too_long
 from harness.evaluation.roles import Dealt, deal, subset
+from harness.evaluation.task_metrics import metric_notices
 from harness.exceptions import InputError
 from harness.state.domain import DomainState
 from harness.storage import sha256_text
 
-_FROM: dict[Split, Role] = {"train": "train_pool", "validation": "dev", "test": "test", "extension": "dev"}
+_FROM: dict[Split, Role] = {
+    "train": "train_pool", "validation": "dev", "test": "test", "extension": "dev",
+    "train_file": "train_pool",
+}  # fmt: skip
 """A role for the items of each split until they are dealt theirs."""
 
 
@@ -91,7 +95,7 @@ def prepare(
         InputError: a role is left without items, or no item fits the model's context.
     """
     dealt = dealt_roles(domain, state)
-    notices = list(dealt.notices)
+    notices = [*dealt.notices, *metric_notices(domain), *(metric_notices(guard_domain) if guard_domain else [])]
     pool, dev, gate, test = (list(dealt.items[role]) for role in ("train_pool", "dev", "gate", "test"))
     guard: list[Item] = []
     means: list[Item] = []

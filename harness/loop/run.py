@@ -15,6 +15,7 @@ from harness.evaluated import Evaluation, load_evaluation, save_evaluation
 from harness.evaluation.engine import ANSWERS_DEPEND_ON
 from harness.evaluation.items import Item, ItemResult
 from harness.evaluation.respond import respond
+from harness.evaluation.task_metrics import corpus_figures
 from harness.exceptions import InputError
 from harness.ledger import Ledger
 from harness.loop.early import Early
@@ -151,6 +152,8 @@ class Run:
             "new_tokens": sum(r.new_tokens for r in results),
             "cached": cached,
         }
+        if figures := corpus_figures(domain, results):
+            details["corpus"] = figures
         if stop is not None:
             name, folder = f"{name}{PARTIAL}", folder.with_name(f"{folder.name}{PARTIAL}")
         evaluation = Evaluation(name, tuple(results), tuple(errors), self.clock() - begun, details)

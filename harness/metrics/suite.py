@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.evaluated import Evaluation
+from harness.evaluation.choices import PREFIX
 from harness.evaluation.items import ItemResult
 from harness.evaluation.units import units
 from harness.metrics import structure, text
 from harness.metrics.labels import Confusion, confusion, macro, named_label
 from harness.metrics.overlap import bleu, chrf
-from harness.metrics.values import MetricValue, Unit, clustered_mean
+from harness.metrics.values import Better, MetricValue, Unit, clustered_mean
 
 ALL = "all"
 """Stands for the items of all skills together."""
@@ -30,13 +31,20 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, list[MetricValue]]:
     - ``tools``: ``valid_json``, ``tool_name_accuracy``, ``tool_call_accuracy``;
     - anything else is free text: ``f1``, ``rougeL``, ``bleu``, ``chrf``;
 
-    and the length of its answers. All items together have what every skill reports, lengths and speed. A single
-    skill is not repeated as "all" but for its speed.
+    and the length of its answers. What a task reports of the whole set alone (``details.corpus``) stands beside them.
+    All items together have what every skill reports, lengths and speed. A single skill is not repeated as "all" but
+    for its speed.
     """
     skills: dict[str, list[ItemResult]] = {}
     for result in evaluation.results:
         skills.setdefault(result.skill, []).append(result)
     found = {skill: skill_metrics(skills[skill]) for skill in sorted(skills)}
+    for figure in evaluation.details.get("corpus", ()):
+        if figure["value"] is None:  # it could not be computed
+            continue
+        own = sorted({result.skill for result in evaluation.results if result.task == figure["task"]})
+        # Of a task with several skills it belongs to none of them.
+        found.setdefault(own[0] if len(own) == 1 else ALL, []).append(_carried(figure))
     if evaluation.results:
         whole = (
             [*reported(evaluation.results, everywhere=True), *lengths(evaluation.results)] if len(skills) > 1 else []
@@ -81,6 +89,15 @@ def skill_metrics(results: Sequence[ItemResult]) -> list[MetricValue]:
     return [*values, *(value for value in found if value.name not in known), *lengths(results)]
 
 
+def _carried(figure: Mapping[str, Any]) -> MetricValue:
+    """A task's own figure of the whole set (`harness.evaluation.task_metrics.corpus_figures`); it has no error."""
+    value = float(figure["value"])
+    unit: Unit = "share" if 0.0 <= value <= 1.0 else "points"
+    better: Better = "lower" if figure["better"] == "lower" else "higher"
+    name = f"{figure['task']}: {figure['metric']} of the set"
+    return MetricValue(name, value, None, int(figure["n"]), int(figure["n"]), "none", unit, better)
+
+
 def skill_confusion(results: Sequence[ItemResult]) -> Confusion | None:
     """The confusion matrix of a classification skill; ``None`` for one whose documents list no labels."""
     results = written(results)
@@ -91,12 +108,13 @@ def skill_confusion(results: Sequence[ItemResult]) -> Confusion | None:
 
 
 def reported(results: Sequence[ItemResult], everywhere: bool = False) -> list[MetricValue]:
-    """What the tasks themselves report on ``results``, error categories (``err_...``) apart.
+    """What the tasks themselves report on ``results``, error categories and what was picked (``choice_...``) apart.
 
     Args:
         everywhere: only what is reported on every one of them; else each over those that have it.
     """
-    names = dict.fromkeys(name for result in results for name in result.metrics if not name.startswith("err_"))
+    own_marks = ("err_", PREFIX)
+    names = dict.fromkeys(name for result in results for name in result.metrics if not name.startswith(own_marks))
     found = []
     for name in names:
         own = [result for result in results if name in result.metrics]

@@ -153,8 +153,7 @@ def load(reference: ModelReference, policy: DevicePolicy, progress: bool = True)
     files = weight_files(folder)
     for file in files:
         read_header(file)  # a file cut short is named here; the loader's own message is about an offset
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise InputError(f"{folder}: no tokenizer (none of {', '.join(TOKENIZER_FILES)}); save it beside the model")
+    _check_tokenizer(folder)
     with quiet_transformers(), _quiet_bitsandbytes(), _one_line(reference, policy):
         tokenizer = _load_tokenizer(folder)
         model = _load_model(folder, policy)
@@ -168,6 +167,28 @@ def load(reference: ModelReference, policy: DevicePolicy, progress: bool = True)
     model.eval()
     chat_template = bool(getattr(tokenizer, "chat_template", None))
     return LoadedModel(model, tokenizer, weights_digest(files), reference, policy, folder, chat_template)
+
+
+def load_tokenizer(reference: ModelReference, progress: bool = True) -> Any:
+    """A model's tokenizer without its weights; fetched like them where it is not on this disk.
+
+    Raises:
+        InputError, EnvironmentFault: as `materialise`; the folder holds no tokenizer.
+    """
+    folder = materialise(reference, progress)
+    _check_tokenizer(folder)
+    try:
+        with quiet_transformers():
+            return _load_tokenizer(folder)
+    except HarnessError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the library raise
+        raise InputError(f"{folder}: its tokenizer cannot be loaded: {first_line(error)}") from error
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise InputError(f"{folder}: no tokenizer (none of {', '.join(TOKENIZER_FILES)}); save it beside the model")
 
 
 def _load_tokenizer(folder: Path) -> Any:

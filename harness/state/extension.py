@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.curation.overlap import CANARY
+from harness.evaluation.documents import as_loaded
 from harness.evaluation.domain import Domain, DomainTask
 from harness.evaluation.items import Item
-from harness.exceptions import HarnessError, InputError, at
+from harness.exceptions import InputError, at
 from harness.storage import read_jsonl
-
-HOOK = "complete_doc"
-"""Function beside a task's loader (``custom_dataset``) that adds to a document what the loader adds: ``doc -> doc``."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +42,15 @@ def with_extension(domain: Domain, documents: Sequence[Mapping[str, Any]]) -> Do
             )
         of_task.setdefault(document["task"], []).append(document["doc"])
     tasks = {
-        name: replace(handle, extension=_completed(handle, of_task[name])) if name in of_task else handle
+        name: replace(handle, extension=_canaried(handle, of_task[name])) if name in of_task else handle
         for name, handle in domain.tasks.items()
     }
     return replace(domain, tasks=tasks)
 
 
-def _completed(handle: DomainTask, docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _canaried(handle: DomainTask, docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Documents as the task would have loaded them, the canary planted."""
-    config = handle.task.config
-    hook = getattr(getattr(config, "custom_dataset", None), "__globals__", {}).get(HOOK)
-    process = getattr(config, "process_docs", None)
-    try:
-        rows = [dict(hook(doc)) if hook is not None else dict(doc) for doc in docs]
-        if process is not None:
-            from datasets import Dataset
-
-            rows = [dict(row) for row in process(Dataset.from_list(rows))]
-    except HarnessError:
-        raise
-    except Exception as error:  # a task's own code may raise anything
-        raise InputError(
-            f"task '{handle.name}': cannot load the items that were added to it: {type(error).__name__}: {error}; "
-            "give them in the form of the task's own data"
-        ) from error
-    return [{"canary": CANARY, **row} for row in rows]
+    return [{"canary": CANARY, **row} for row in as_loaded(handle, docs, "the items that were added to it")]
 
 
 def read_extension(domain: Domain, path: Path) -> list[Added]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluated import SCORES, Evaluation, load_evaluation, scores
+from harness.evaluation.choices import GOLDS, PREFIX
 from harness.evaluation.items import ItemResult, item_id
 from harness.exceptions import HarnessError, InputError
 from harness.loop.run import categories
@@ -80,7 +81,11 @@ class Evaluations:
                     findings.mismatch(place, f"{what} of item {result.item_id}", str(expected), found)
             if not 0.0 <= result.correct <= 1.0:
                 findings.mismatch(place, f"score of item {result.item_id}", "0 to 1", result.correct)
-            if chosen(result) and not re.fullmatch(r"\[.*\]", result.target, re.DOTALL):
+            if (
+                chosen(result)
+                and result.metrics.get(GOLDS, 1) == 1
+                and not re.fullmatch(r"\[.*\]", result.target, re.DOTALL)
+            ):
                 findings.checked["scores of multiple choice, from response and target"] += 1
                 if result.correct >= 1.0 and result.response != result.target:
                     findings.mismatch(place, f"score of item {result.item_id}", 0.0, result.correct)
@@ -102,7 +107,7 @@ def chosen(result: ItemResult) -> bool:
 
 def main_metrics(results: Sequence[ItemResult]) -> list[str]:
     """The metrics that, cut to 0 and 1, are the score of every one of ``results``."""
-    names = set(results[0].metrics) if results else set()
+    names = {name for name in results[0].metrics if not name.startswith(PREFIX)} if results else set()
     return sorted(
         name
         for name in names
