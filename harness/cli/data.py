@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from harness.cli.consent import allow_task_code
+
 
 @click.group(short_help="Add items to a domain.")
 def data() -> None:
@@ -19,6 +21,7 @@ def data() -> None:
 @click.option("--domain", help="lm-eval task, group or tag to extend [default: helpdesk].")
 @click.option("--guard", help="General tasks that are protected too; '' for none [default: general].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+@allow_task_code
 def extend(file: Path, config: Path | None, domain: str | None, guard: str | None, as_json: bool) -> int:
     """Bring the new items in FILE into their roles, dev and gate.
 
