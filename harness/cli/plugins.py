@@ -29,14 +29,11 @@ def plugins(as_json: bool) -> None:
 
 def survey() -> list[Plugin]:
     """All that is installed, tried."""
-    import logging
-
     from harness.errors.registry import CLASSIFIERS
     from harness.evaluation.folders import DOMAINS
     from harness.reporting.registry import REPORTERS
     from harness.training.registry import TRAINERS
 
-    logging.getLogger("harness").setLevel(logging.ERROR)  # what is warned of stands in the table
     return [*DOMAINS.survey(), *CLASSIFIERS.survey(), *TRAINERS.survey(), *REPORTERS.survey()]
 
 
