@@ -89,7 +89,7 @@ def weights(shape: Shape, setup: Setup) -> float:
     """Bytes of the model's weights; embeddings, head and norms are never quantised."""
     if setup.quantisation == "none":
         return shape.parameters * BYTES[setup.dtype]
-    rest = shape.parameters - shape.linear
+    rest = max(0, shape.parameters - shape.linear)
     return rest * BYTES[setup.dtype] + shape.linear * BYTES_QUANTISED[setup.quantisation]
 
 
