@@ -1,13 +1,15 @@
-"""Where the folders that users read and copy (tasks, trainers, reports) lie."""
+"""Where things lie: the folders that users read and copy (tasks, trainers, reports), and what a user's machine keeps."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from harness.exceptions import EnvironmentFault
 
 Folder = Literal["tasks", "trainers", "reports"]
+STATE_VARIABLE = "HARNESS_STATE"
 
 
 def data_folder(name: Folder) -> Path:
@@ -26,3 +28,22 @@ def data_folder(name: Folder) -> Path:
     if sibling.is_dir() and (package.parent / "pyproject.toml").is_file():
         return sibling
     raise EnvironmentFault(f"folder '{name}' is neither at {packaged} nor at {sibling}; reinstall the package")
+
+
+def tasks_folder() -> Path:
+    """The folder of the domains that ship."""
+    return data_folder("tasks")
+
+
+def state_folder(named: str = "") -> Path:
+    """Where records are kept: ``$HARNESS_STATE``, else ``named``, else the user's data directory.
+
+    Args:
+        named: ``state`` of the settings.
+    """
+    folder = os.environ.get(STATE_VARIABLE, "").strip() or named
+    if folder:
+        return Path(folder).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("lm-eval-ratchet", appauthor=False)) / "state"

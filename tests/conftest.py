@@ -14,6 +14,8 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# The tests' own tasks are from outside; tests of the question unset it.
+os.environ["HARNESS_ALLOW_TASK_CODE"] = "1"
 # Fixtures of a whole module come before `state_folder`: never the record of whoever runs the tests.
 os.environ["HARNESS_STATE"] = tempfile.mkdtemp(prefix="harness-test-state-")
 

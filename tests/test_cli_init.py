@@ -107,7 +107,10 @@ def test_what_shares_a_passage_has_one_role(init: Init, tmp_path: Path) -> None:
 
 
 def test_json_answers_are_held_to_their_form(init: Init, tmp_path: Path) -> None:
-    rows = [{"prompt": f"Order {n} of {n + 2} kettles", "answer": json.dumps({"order": n, "count": n + 2})} for n in range(40)]
+    rows = [
+        {"prompt": f"Order {n} of {n + 2} kettles", "answer": json.dumps({"order": n, "count": n + 2})}
+        for n in range(40)
+    ]
     code, out, _ = init(rows)
     assert code == 0
     assert "the same JSON value" in out
@@ -117,7 +120,9 @@ def test_json_answers_are_held_to_their_form(init: Init, tmp_path: Path) -> None
     taxonomy = load_taxonomy(settings.classifiers, domain.folders)
 
     def primary(response: str) -> str | None:
-        result = ItemResult(item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response)
+        result = ItemResult(
+            item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response
+        )
         return taxonomy.classify(result).primary
 
     assert primary('{"order": 1}') == "invalid_format"
@@ -146,7 +151,9 @@ def test_off_topic_questions_look_like_the_others_and_want_the_sentence(init: In
         (next(i for i in roles["dev"] if i.skill == "off_topic"), "refund", "missed_refusal"),
         (next(i for i in roles["dev"] if i.skill == "shop"), "I can only sort mail of the shop.", "needless_refusal"),
     ):
-        result = ItemResult(item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response)
+        result = ItemResult(
+            item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response
+        )
         assert category in [label.category for label in taxonomy.classify(result).labels]
 
 
@@ -167,7 +174,9 @@ def test_where_prompts_speak_of_everything_nothing_is_off_topic(init: Init, tmp_
     from harness.intake.off_topic import SUBJECTS
 
     words = [word for known, _ in SUBJECTS.values() for word in known.split()]
-    rows = [{"prompt": f"Tell me more of {word}, part {n}", "answer": f"{word} {n}"} for n in range(2) for word in words]
+    rows = [
+        {"prompt": f"Tell me more of {word}, part {n}", "answer": f"{word} {n}"} for n in range(2) for word in words
+    ]
     code, _, err = init(rows, "--off-topic", "No.")
     assert (code, left_behind(tmp_path)) == (2, [])
     assert "--off-topic: the prompts speak of 24 of 24 everyday subjects" in err

@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from harness.doctor import tested
+
 
 @pytest.fixture(scope="module")
 def pins(project_root: Path) -> dict[str, Version]:
@@ -52,3 +54,15 @@ def test_no_pin_names_a_build_that_only_one_index_has(pins: dict[str, Version]) 
 
 def test_the_pin_of_torch_admits_a_cpu_build(pins: dict[str, Version]) -> None:
     assert Version(f"{pins['torch']}+cpu") in Requirement(f"torch=={pins['torch']}").specifier
+
+
+def test_what_the_doctor_knows_is_what_is_required_and_pinned(project_root: Path, pins: dict[str, Version]) -> None:
+    project = tomllib.loads((project_root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    expected = {
+        requirement.name: {
+            "range": str(requirement.specifier),
+            "tested": str(pins[canonicalize_name(requirement.name)]),
+        }
+        for requirement in map(Requirement, project["dependencies"])
+    }
+    assert tested() == expected, "write harness/tested.json anew"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.consent import allow_task_code
+
 if TYPE_CHECKING:
     from harness.curation.overlap import Hit, Text
 
@@ -23,6 +25,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--test", type=_PATH, multiple=True, help="File of rows that --train must not repeat.")
 @click.option("--field", default="text", show_default=True, help="Field of the rows' text in --train and --test.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+@allow_task_code
 def check_data(
     config: Path | None,
     domain: str | None,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.consent import allow_task_code
+
 if TYPE_CHECKING:
     from harness.config import Settings
     from harness.errors.proof import Case, Measured
@@ -39,6 +41,7 @@ ITEMS = 200
 )
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file [default: harness.yaml, if there].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+@allow_task_code
 def classifiers(
     evaluate: bool, labelled: Path | None, domain: str | None, limit: int | None, seed: int, write_to: str | None,
     config: Path | None, as_json: bool,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.consent import allow_task_code
 from harness.cli.data_check import check, clean
 
 
@@ -25,6 +26,7 @@ data.add_command(clean)
 @click.option("--domain", help="lm-eval task, group or tag to extend [default: helpdesk].")
 @click.option("--guard", help="General tasks that are protected too; '' for none [default: general].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+@allow_task_code
 def extend(file: Path, config: Path | None, domain: str | None, guard: str | None, as_json: bool) -> int:
     """Bring the new items in FILE into their roles, dev and gate.
 

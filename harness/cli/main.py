@@ -49,6 +49,8 @@ VERBS: dict[str, Verb] = {
     "classifiers": Verb(
         "harness.cli.classifiers:classifiers", "List the error classifiers, and measure how well they see."
     ),
+    "plugins": Verb("harness.cli.plugins:plugins", "List what other packages bring, and what of it is broken."),
+    "doctor": Verb("harness.cli.doctor:doctor", "Check what works on this machine, and which models fit it."),
 }
 
 

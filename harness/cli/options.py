@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.cli.consent import allow_task_code
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _RUN_OPTIONS = (
@@ -32,6 +34,7 @@ _RUN_OPTIONS = (
         "--cache/--no-cache", default=None, help="Reuse answers kept on disk, see docs/cache.md [default: yes]."
     ),
     click.option("--json", "as_json", is_flag=True, help="Print summary.json at the end, and nothing else."),
+    allow_task_code,
 )
 
 

@@ -11,8 +11,23 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--worn", is_flag=True, help="Show a test result that has been chosen by (from the fourth opening on).")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else.")
-def report(run: Path, worn: bool, as_json: bool) -> None:
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="Write this format only: html, md, json or a plugin's, see 'harness plugins'; may be repeated.",
+)
+def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...]) -> None:
     """Write report/index.html, summary.md and summary.json of the run directory RUN anew. Needs no model."""
+    if formats:
+        if as_json:
+            raise click.UsageError("--format and --json do not go together", click.get_current_context())
+        from harness.reporting.load import write_formats
+
+        for path in write_formats(run, formats, worn):
+            click.echo(path)
+        return
     from harness.reporting.load import write_reports
     from harness.reporting.standing import worn_sentence
     from harness.storage import read_json

@@ -55,7 +55,9 @@ def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListene
     from harness.loop.local import LocalWorkbench
     from harness.models.loading import load, plan
     from harness.models.reference import resolve
+    from harness.training.registry import TRAINERS
 
+    TRAINERS.load(recipe.trainer)  # what is broken is said before the model is loaded
     reference = resolve(settings.model)
     device = settings.device
     if device.startswith("cuda:"):

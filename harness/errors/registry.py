@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.errors.contract import Classifier, ErrorLabel, not_assessed
 from harness.evaluation.items import ItemResult
 from harness.exceptions import InputError, did_you_mean
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+from harness.plugins import PluginFault, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +76,19 @@ def load_classifiers(names: Sequence[str] | None = None) -> tuple[Classifier, ..
     Raises:
         InputError: a name that is not known, or two packages that bring the same name.
     """
-    known = _entry_points()
+    known = CLASSIFIERS.unambiguous()
     chosen = [name for name in known if name not in ON_REQUEST] if names is None else list(dict.fromkeys(names))
     for name in chosen:
         if name not in known:
             raise InputError(f"unknown classifier '{name}'.{did_you_mean(name, known)}")
-    return tuple(_load(known[name]) for name in chosen)
+    found: list[Classifier] = []
+    for name in chosen:
+        try:
+            found.append(CLASSIFIERS.load_point(known[name]))
+        except PluginFault as fault:
+            logger.warning("%s", fault)
+            found.append(Unavailable(name, str(fault)))
+    return tuple(found)
 
 
 def classifier_names() -> tuple[str, ...]:
@@ -93,40 +97,7 @@ def classifier_names() -> tuple[str, ...]:
     Raises:
         InputError: two packages bring the same name.
     """
-    return tuple(_entry_points())
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    from importlib import metadata  # 20 ms, and not needed to import this package
-
-    known = {name: metadata.EntryPoint(name, value, GROUP) for name, value in BUILTIN.items()}
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        other = known.get(point.name)
-        if other is None:
-            known[point.name] = point
-        elif other.value != point.value:  # the same value twice is one package seen through two paths
-            raise InputError(
-                f"classifier '{point.name}' is registered twice: {_origin(other)} and {_origin(point)}; "
-                "uninstall one of the packages or rename its entry point"
-            )
-    return known
-
-
-def _origin(point: EntryPoint) -> str:
-    if BUILTIN.get(point.name) == point.value:
-        return f"{point.value} (built in)"
-    return f"{point.value} (package {point.dist.name if point.dist is not None else 'unknown'})"
-
-
-def _load(point: EntryPoint) -> Classifier:
-    try:
-        loaded = point.load()
-        return as_classifier(loaded() if isinstance(loaded, type) else loaded, point.name)
-    except (Exception, SystemExit) as error:  # a module may call sys.exit when it is imported
-        reason = f"classifier '{point.name}' from {_origin(point)} cannot be used: {type(error).__name__}: {error}"
-        reason = " ".join(reason.split())
-        logger.warning("%s", reason)
-        return Unavailable(point.name, reason)
+    return tuple(CLASSIFIERS.unambiguous())
 
 
 def as_classifier(candidate: object, name: str) -> Classifier:
@@ -145,3 +116,10 @@ def as_classifier(candidate: object, name: str) -> Classifier:
     if not isinstance(categories, tuple) or not categories or not all(isinstance(each, str) for each in categories):
         raise TypeError("its categories must be a tuple of at least one string")
     return candidate
+
+
+def _made(loaded: object, name: str) -> Classifier:
+    return as_classifier(loaded() if isinstance(loaded, type) else loaded, name)
+
+
+CLASSIFIERS = Registry("classifier", GROUP, BUILTIN, _made)

@@ -16,9 +16,11 @@ from typing import Any, Literal
 
 import yaml
 
+from harness.evaluation.folders import plugin_folders
 from harness.evaluation.items import Item, Role, item_id
 from harness.evaluation.prompts import read_prompts
 from harness.evaluation.task_metrics import TaskMetrics, gold_text, task_metrics
+from harness.evaluation.trust import folders_of, require_consent
 from harness.exceptions import HarnessError, InputError, at, did_you_mean
 from harness.locate import data_folder
 from harness.storage import canonical_json, sha256_file, sha256_text
@@ -223,8 +225,9 @@ def check_yaml(folder: Path) -> None:
 def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
     """Find and load a task, group or tag by its lm-eval name, or several of them.
 
-    Tasks in ``include_paths`` come first; lm-eval's own are looked up only for names that are not among them
-    (indexing its 14,000 files takes seconds).
+    Tasks in ``include_paths`` come first, then those of other packages; lm-eval's own are looked up only for names
+    that are not among them (indexing its 14,000 files takes seconds). What came neither with this package nor with
+    lm-eval must be allowed (`harness.evaluation.trust`) before anything of it runs.
 
     Args:
         name: lm-eval name of a task, group or tag; several are separated by commas.
@@ -232,7 +235,7 @@ def load_domain(name: str, include_paths: Sequence[Path]) -> Domain:
 
     Raises:
         InputError: no such task (the nearest is named), malformed YAML, an unknown field, data that cannot be read; a
-            task that two of the names hold.
+            task that two of the names hold; code that was not allowed.
     """
     tasks: dict[str, DomainTask] = {}
     for part in name.split(","):
@@ -271,8 +274,45 @@ def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
     paths = [str(path) for path in include_paths]
     manager = TaskManager(include_path=paths, include_defaults=False)
     known = set(manager.all_tasks)
-    if name in known:
-        return manager
+    if name not in known:
+        manager = _of_a_plugin(name, paths, known) or _of_lm_eval(name, paths, known)
+    require_consent(folders_of(manager.task_index, name))
+    return manager
+
+
+def _of_a_plugin(name: str, paths: list[str], known: set[str]) -> Any:
+    """A manager that knows ``name`` from another package's folder of domains, or ``None``; ``known`` gains names.
+
+    Raises:
+        InputError: two packages bring it.
+    """
+    from lm_eval.tasks import TaskManager
+
+    found: dict[str, Path] = {}
+    for plugin, folder in plugin_folders().items():
+        try:
+            check_yaml(folder)
+        except InputError as error:
+            logging.getLogger(__name__).warning("domains of '%s' are left out: %s", plugin, error)
+            continue
+        names = TaskManager(include_path=str(folder), include_defaults=False).all_tasks
+        known.update(names)
+        if name in names:
+            found[plugin] = folder
+    if len(found) > 1:
+        first, second = list(found)[:2]
+        raise InputError(
+            f"domain '{name}': packages bring it twice, in {found[first]} ('{first}') and {found[second]} ('{second}'); "
+            "uninstall one, or copy its folder and give it by include_path"
+        )
+    # What comes later comes first: one's own tasks before the plugin's.
+    return TaskManager(include_path=[*map(str, found.values()), *paths], include_defaults=False) if found else None
+
+
+def _of_lm_eval(name: str, paths: list[str], known: set[str]) -> Any:
+    """A manager that knows ``name`` from lm-eval's own tasks; raises `InputError` that names the nearest of these."""
+    from lm_eval.tasks import TaskManager
+
     for folder in _likely_folders(name):
         nearer = TaskManager(include_path=[*paths, str(folder)], include_defaults=False)
         if name in nearer.all_tasks:

@@ -24,9 +24,9 @@ from harness.models.chat import chat_template_of
 from harness.models.fingerprint import adapter_hash, fingerprint
 from harness.models.loading import LoadedModel
 from harness.models.session import ModelSession
-from harness.training.contract import Example, Start, TrainProgress, TrainResult
+from harness.training.contract import Example, Start, TrainProgress, TrainResult, Workplace
 from harness.training.recipe import Recipe
-from harness.training.sft import SftTrainer
+from harness.training.registry import ForeignTrainer, make_trainer
 
 
 class LocalWorkbench:
@@ -34,7 +34,7 @@ class LocalWorkbench:
 
     Args:
         loaded: model, tokenizer and how they were loaded; ``policy.method`` says how it is trained.
-        recipe: its LoRA shape is built in.
+        recipe: its LoRA shape is built in, and its trainer.
         batch_size: items evaluated together.
         seed: initialises fresh adapters.
         on_notice: told when memory forced a smaller batch.
@@ -43,7 +43,8 @@ class LocalWorkbench:
         cache: keeps answers and gives them again; ``None`` asks the model each time. Other backends are always asked.
 
     Raises:
-        InputError, EnvironmentFault: the engine does not fit the model, is unknown or not installed.
+        InputError, EnvironmentFault: the engine does not fit the model, is unknown or not installed; the recipe's
+            trainer is unknown or broken.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class LocalWorkbench:
             if self._backend is None and not self._plain:
                 on_notice("lm-eval's own engine evaluates this architecture: slower, the same answers")
         length = context_length(loaded.model.config)
-        self._trainer = SftTrainer(self._session, loaded.tokenizer, length, on_notice, self._pooled)
+        workplace = Workplace(self._session, loaded.tokenizer, length, on_notice, self._pooled)
+        self._trainer = make_trainer(recipe.trainer, workplace)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -91,6 +93,7 @@ class LocalWorkbench:
             "method": self._method,
             "products": self._trainer.products(self._recipe.optimiser),
             "chat_template": self._loaded.chat_template,
+            **({"trainer": self._trainer.identity} if isinstance(self._trainer, ForeignTrainer) else {}),
         }
 
     @property
@@ -154,7 +157,7 @@ class LocalWorkbench:
         seed: int,
         progress: TrainProgress | None,
     ) -> TrainResult:
-        """Train through `SftTrainer` and leave the candidate active.
+        """Train through the recipe's trainer and leave the candidate active.
 
         Raises:
             InputError: an encoder-decoder, or an engine that could not evaluate the candidate.

@@ -11,22 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from harness.exceptions import EnvironmentFault, InputError, did_you_mean
+from harness.models.fit import BYTES, BYTES_QUANTISED, Setup, need, overhead
+from harness.models.fit import weights as weight_bytes
+from harness.models.shapes import Shape, typical_shape
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantisation = Literal["none", "nf4", "int8"]
 Method = Literal["lora", "qlora", "sft"]
 
-# Bytes a parameter takes as a weight. NF4: half a byte and a float32 scale for every 64 (Dettmers et al. 2023, QLoRA).
-BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
-BYTES_QUANTISED = {"nf4": 0.5 + 4 / 64, "int8": 1.0 + 4 / 576}
-# Rank-16 adapters on all linear layers are 3.6% of SmolLM2-135M and less of anything larger. Weight, gradient and the
-# two moments of Adam, float32 each: 16 bytes an adapter parameter.
-ADAPTER_SHARE = 0.04
-BYTES_TRAINED = 16.0
 COMFORTABLE = 0.7  # of the free memory; the rest is for evaluation, the optimiser's temporaries and other people
-# Bytes for activations, the keys and values of rows being decoded, and the libraries: a run on SmolLM2-135M, lora in
-# float32 on a CPU, took 3.7 GB at its peak, 1.1 of them weights, their untouched copy and adapters.
-MINIMUM_ACTIVATIONS = 2_500_000_000
 
 
 @dataclass(frozen=True)
@@ -122,14 +115,15 @@ def choose_policy(
     bf16: bool = False,
     bitsandbytes: bool = True,
     embeddings: int = 0,
+    shape: Shape | None = None,
+    half: bool = False,
     dtype: Dtype | None = None,
     quantisation: Quantisation | None = None,
 ) -> DevicePolicy:
     """Choose dtype, quantisation and training method. Pure: every fact is an argument.
 
-    ``auto`` takes lora where weights, adapters, their gradients and Adam's moments, and activations (half as much again
-    as the weights, 2.5 GB at least) fill no more than 70% of the free memory, and qlora where they do not, or on a CUDA
-    GPU, where quantised kernels are fast.
+    ``auto`` takes lora where a run by it (`run_bytes`) fills no more than 70% of the free memory, and qlora where it
+    does not, or on a CUDA GPU, where quantised kernels are fast.
 
     Args:
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -139,6 +133,8 @@ def choose_policy(
         bf16: whether the device multiplies bfloat16 in hardware.
         bitsandbytes: whether it is installed.
         embeddings: how many of the parameters no quantisation touches.
+        shape: of the model; where left out, one that is typical for so many parameters.
+        half: whether the CPU multiplies frozen weights in bfloat16 while LoRA trains.
         dtype: asked for by the user; None for the device's own.
         quantisation: asked for by the user; None for the method's own.
 
@@ -151,40 +147,52 @@ def choose_policy(
         raise InputError(f"method {recipe_method!r}: unknown.{known}")
     number, reason = _choose_dtype(device, recipe_method, bf16, dtype)
 
-    def weights(kind: Quantisation) -> float:
-        if kind == "none":
-            return parameters * BYTES[number]
-        return embeddings * BYTES[number] + (parameters - embeddings) * BYTES_QUANTISED[kind]
+    shape = shape or typical_shape(parameters, embeddings)
 
-    def need(method: Method | None, kind: Quantisation) -> float:
-        trained = {"sft": parameters, "lora": ADAPTER_SHARE * parameters, "qlora": ADAPTER_SHARE * parameters}
-        extra = trained[method] * BYTES_TRAINED if method else 0.0
-        # For sft the weights are among the trained, and an untouched copy takes as much again.
-        if method != "qlora" and number == "float32" and kind == "none":
-            extra += parameters * BYTES[number]  # merged with the adapter and laid out for the processor
-        # Activations grow with width and depth, not with how the weights are packed.
-        activations = max(MINIMUM_ACTIVATIONS, parameters * BYTES[number] / 2)
-        return weights(kind) + extra + activations
+    def taken(method: Method | None, kind: Quantisation) -> float:
+        return run_bytes(shape, method, device, bf16, half, dtype=dtype, quantisation=kind)
 
     method = recipe_method
     if method == "auto":
         plain: Quantisation = quantisation or "none"
-        fits = need("lora", plain) <= COMFORTABLE * memory_bytes
+        fits = taken("lora", plain) <= COMFORTABLE * memory_bytes
         wanted = (not fits or device.startswith("cuda")) and quantisation != "none"
         method = "qlora" if plain != "none" or (wanted and bitsandbytes) else "lora"
-        reason += f"; auto took {method}: {_auto_reason(device, fits, method, need('lora', 'none'), memory_bytes)}"
+        reason += f"; auto took {method}: {_auto_reason(device, fits, method, taken('lora', 'none'), memory_bytes)}"
     kind: Quantisation = quantisation or ("nf4" if method == "qlora" else "none")
     _check_combination(method, kind, bitsandbytes)
-    total = need(method, kind)
-    if weights(kind) > memory_bytes:
+    total = taken(method, kind)
+    least = weight_bytes(shape, Setup(device, number, kind))
+    if least > memory_bytes:
         raise EnvironmentFault(
-            f"the weights need {_gb(weights(kind))}, {device} has {_gb(memory_bytes)} free;"
+            f"the weights need {_gb(least)}, {device} has {_gb(memory_bytes)} free;"
             f" {'take a smaller model' if kind != 'none' else 'use the recipe qlora or a smaller model'}"
         )
     fit = "" if total <= memory_bytes else ": it may run out of memory"
     packed = f"{number} weights" if kind == "none" else f"{kind} weights, {number} arithmetic"
     why = f"{device}: {packed} ({reason}); needs about {_gb(total)} of {_gb(memory_bytes)} free{fit}"
     return DevicePolicy(device, number, kind, why, method)
+
+
+def run_bytes(
+    shape: Shape,
+    method: Method | None,
+    device: str,
+    bf16: bool,
+    half: bool,
+    *,
+    dtype: Dtype | None = None,
+    quantisation: Quantisation | None = None,
+) -> float:
+    """Bytes that a run takes at its peak, libraries included (`harness.models.fit`).
+
+    Args:
+        method: how it is trained; ``None`` where it is only evaluated.
+        bf16, half, dtype, quantisation: as in `choose_policy`.
+    """
+    number, _ = _choose_dtype(device, method, bf16, dtype)
+    kind = quantisation or ("nf4" if method == "qlora" else "none")
+    return need(shape, method, Setup(device, number, kind, half and method == "lora")).total + overhead(device)
 
 
 def _choose_dtype(device: str, method: str | None, bf16: bool, asked: Dtype | None) -> tuple[Dtype, str]:

@@ -15,6 +15,7 @@ from harness.models.allocator import keep_freed_memory
 from harness.models.devices import DevicePolicy, choose_device, choose_policy, probe
 from harness.models.embedded import ensure_embedded, first_line, quiet_transformers
 from harness.models.reference import ModelReference
+from harness.models.shapes import Shape, shape_of_folder
 from harness.models.weights import Layout, check_adapter, model_size, read_header, weight_files, weights_digest
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def plan(
         InputError, EnvironmentFault: as :func:`materialise`, :func:`choose_device` and :func:`choose_policy`.
     """
     facts = probe(choose_device(device))
-    size = model_size(materialise(reference, progress))
+    folder = materialise(reference, progress)
+    size = model_size(folder)
     return choose_policy(
         facts.device,
         recipe_method,
@@ -134,9 +136,18 @@ def plan(
         bf16=facts.bf16,
         bitsandbytes=facts.bitsandbytes,
         embeddings=size.embeddings,
+        shape=_shape(folder),
+        half=facts.device == "cpu" and facts.bf16,
         dtype=dtype,
         quantisation=quantisation,
     )
+
+
+def _shape(folder: Path) -> Shape | None:
+    try:
+        return shape_of_folder(folder)
+    except InputError:  # an encoder-decoder, say: its parameters tell enough
+        return None
 
 
 def load(reference: ModelReference, policy: DevicePolicy, progress: bool = True) -> LoadedModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from harness.loop.phases import signed
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, champion_folder
 from harness.reporting.data import ReportData, RoundView
-from harness.reporting.html import HtmlReporter
-from harness.reporting.markdown import MarkdownReporter
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
+from harness.reporting.registry import REPORTERS, render
 from harness.reporting.summary import build_summary
 from harness.state.kept import WORN
 from harness.storage import read_json, read_jsonl, sha256_file, write_json
@@ -189,9 +188,8 @@ def write_summaries(data: ReportData, run_dir: Path) -> None:
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
-    write_json(run_dir / "summary.json", data.summary)
-    MarkdownReporter().render(data, run_dir)
-    _record(data, run_dir, "summary.json", "summary.md")
+    for name in ("json", "md"):
+        _write(name, data, run_dir)
 
 
 def write_page(data: ReportData, run_dir: Path) -> Path:
@@ -200,9 +198,27 @@ def write_page(data: ReportData, run_dir: Path) -> Path:
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
-    page = HtmlReporter().render(data, run_dir / "report")
-    _record(data, run_dir, "report/index.html")
-    return page
+    return _write("html", data, run_dir)
+
+
+def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False) -> list[Path]:
+    """Write the run's report in the formats ``names``, built in or another package's; return the files.
+
+    Raises:
+        InputError: as `load_report_data` and `harness.reporting.registry.render`; nothing is written where a name is
+            unknown or broken.
+        EnvironmentFault: the folder cannot be written.
+    """
+    for name in names:
+        REPORTERS.load(name)
+    data = load_report_data(run_dir, worn)
+    return [_write(name, data, run_dir) for name in dict.fromkeys(names)]
+
+
+def _write(name: str, data: ReportData, run_dir: Path) -> Path:
+    path = render(name, data, run_dir)
+    _record(data, run_dir, path.resolve().relative_to(run_dir.resolve()).as_posix())
+    return path
 
 
 def _record(data: ReportData, run_dir: Path, *names: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,28 +16,15 @@ from harness.evaluation.items import Item, Role
 from harness.evaluation.roles import SALT, Dealt, deal, roles_of_splits
 from harness.exceptions import EnvironmentFault, InputError
 from harness.ledger import Ledger
+from harness.locate import STATE_VARIABLE as STATE_VARIABLE
+from harness.locate import state_folder as state_folder
 from harness.state.kept import GateGroup, GateLook, Kept, Opening, fold, items_hash, prompt_mark
 from harness.storage import canonical_json, read_jsonl, sha256_file, sha256_text, write_bytes, write_jsonl
 
-STATE_VARIABLE = "HARNESS_STATE"
 SCHEMA = 1
 WAIT = 60.0
 """Seconds to wait for another process that writes the record."""
 _MOVE = f"set {STATE_VARIABLE}, or state: in harness.yaml, to a folder that can be written"
-
-
-def state_folder(named: str = "") -> Path:
-    """Where records are kept: ``$HARNESS_STATE``, else ``named``, else the user's data directory.
-
-    Args:
-        named: ``state`` of the settings.
-    """
-    folder = os.environ.get(STATE_VARIABLE, "").strip() or named
-    if folder:
-        return Path(folder).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("lm-eval-ratchet", appauthor=False)) / "state"
 
 
 class DomainState:

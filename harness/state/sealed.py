@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.loop.ledger import Ledger
+from harness.ledger import Ledger
 from harness.state.kept import fold
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.exceptions import HarnessError
 from harness.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from harness.models.session import ModelSession
 
 TrainProgress = Callable[[int, int, float], None]
 """``progress(step, steps, loss)``, called after each optimiser step."""
@@ -70,6 +73,26 @@ class TrainResult:
     losses: tuple[tuple[int, float], ...]
     skipped: tuple[int, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a trainer works with; an entry point of ``harness.trainers`` is called with it.
+
+    Attributes:
+        session: the model in memory. Its `trainable` parameters are what a candidate holds, `activate` puts a start's
+            weights in place, `save` writes a candidate.
+        tokenizer: of the model.
+        context_length: tokens of the longest example that the model takes.
+        on_notice: told what the user should know, in one line.
+        packed: whether rows of a step may be run as one packed tree (`harness.training.packed_loss`).
+    """
+
+    session: ModelSession
+    tokenizer: Any
+    context_length: int
+    on_notice: Callable[[str], None] = lambda _: None
+    packed: bool = True
 
 
 class Trainer(Protocol):

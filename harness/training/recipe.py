@@ -13,6 +13,8 @@ from harness.locate import data_folder
 from harness.yamlfile import YamlFile, read_yaml
 
 Method = Literal["auto", "lora", "qlora", "sft"]
+SUPERVISED = "supervised"
+"""The built-in trainer."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Recipe:
 
     Attributes:
         name: file name without suffix.
+        trainer: name of the trainer, built in or another package's (``docs/plugins.md``).
         method: ``lora``, ``qlora`` (NF4 base, Dettmers et al. 2023, arXiv:2305.14314), ``sft`` (all weights) or
             ``auto`` (lora where the model fits comfortably, qlora where it does not or on a CUDA GPU).
         start: what a round goes on from: ``latest`` (the learner's own last state and optimiser), ``champion``
@@ -103,6 +106,7 @@ class Recipe:
     """
 
     name: str = "auto"
+    trainer: str = SUPERVISED
     method: Method = "auto"
     start: Literal["latest", "champion", "base"] = "latest"
     patience: int = 3
@@ -112,8 +116,11 @@ class Recipe:
     data: Data = field(default_factory=Data)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain mapping for the manifest and the ledger."""
-        return dataclasses.asdict(self)
+        """Plain mapping for the manifest and the ledger; the built-in trainer is not named, as in older runs."""
+        values = dataclasses.asdict(self)
+        if self.trainer == SUPERVISED:
+            del values["trainer"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -177,6 +184,12 @@ def build_recipe(document: YamlFile, name: str) -> Recipe:
         InputError: as `load_recipe`.
     """
     recipe: Recipe = document.build(Recipe, ranges=_RANGES, given={"name": name})
+    if recipe.trainer != SUPERVISED:
+        from harness.training.registry import TRAINERS
+
+        if recipe.trainer not in (known := TRAINERS.names()):
+            place = at(document.path, document.line("trainer"))
+            raise InputError(f"{place}: unknown trainer '{recipe.trainer}'.{did_you_mean(recipe.trainer, known)}")
     if recipe.data.select == "uniform" and recipe.data.mine < recipe.data.rows:
         raise InputError(
             f"{at(document.path, document.line('data.mine'))}: data.mine is {recipe.data.mine}, fewer than the "

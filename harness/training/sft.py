@@ -28,6 +28,7 @@ from harness.training.contract import (
     TrainingCrash,
     TrainProgress,
     TrainResult,
+    Workplace,
 )
 from harness.training.recipe import Optimiser, Recipe
 from harness.training.steps import Piece, arrange, pieces
@@ -225,6 +226,13 @@ class SftTrainer:
             # One process trains on one device; with more visible, the trainer would wrap the model in DataParallel.
             arguments._n_gpu = min(1, arguments.n_gpu)
         return arguments
+
+
+def supervised(workplace: Workplace) -> SftTrainer:
+    """The built-in trainer, as the registry makes it."""
+    return SftTrainer(
+        workplace.session, workplace.tokenizer, workplace.context_length, workplace.on_notice, workplace.packed
+    )
 
 
 def _trainer_class(plan: Sequence[Sequence[Piece]], packed: bool) -> Any:

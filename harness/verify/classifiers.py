@@ -13,6 +13,7 @@ from harness.errors.contract import Classifier, ErrorRecord
 from harness.errors.custom import NotRun
 from harness.errors.setup import Taxonomy, load_taxonomy
 from harness.errors.taxonomy import PRECEDENCE, Known, classify_all
+from harness.evaluation.folders import plugin_folders
 from harness.evaluation.items import ItemResult
 from harness.exceptions import HarnessError
 from harness.locate import data_folder
@@ -108,7 +109,7 @@ def task_folders(tasks: Iterable[str], include_paths: Iterable[str | Path]) -> l
     """Folders of the YAML files that define lm-eval ``tasks``, found without lm-eval; tasks not found have none."""
     wanted = set(tasks)
     folders: dict[Path, None] = {}
-    for root in [*map(Path, include_paths), data_folder("tasks")]:
+    for root in [*map(Path, include_paths), data_folder("tasks"), *plugin_folders().values()]:
         for path in sorted(root.rglob("*.yaml")) if root.is_dir() else []:
             named = re.findall(r"^task:[ \t]*[\"']?([^\s\"'#]+)", path.read_text("utf-8", "replace"), re.MULTILINE)
             if wanted & set(named):
