@@ -48,6 +48,7 @@ def init(
     from harness.cli.main import one_line
     from harness.cli.session import quiet_libraries
     from harness.config import Settings
+    from harness.evaluation.trust import Consent, allow, consenting
     from harness.exceptions import InputError
     from harness.intake.columns import Columns
     from harness.intake.model import model_text
@@ -74,10 +75,12 @@ def init(
     made = plan(shape, examples, choices, text.count_tokens, text.context_length)
     for line in (made.form.describe(), *made.notices):
         click.echo(one_line(line))
-    if dry_run:
-        _show(chosen, made, text)
-        return
-    write_plan(folder, made.files, lambda temporary: _check(temporary, chosen, card))
+    with consenting(Consent(everything=True)):  # all of it is the package's own code
+        if dry_run:
+            _show(chosen, made, text)
+            return
+        write_plan(folder, made.files, lambda temporary: _check(temporary, chosen, card))
+    allow(folder / "tasks", why="harness init")
     counts = ", ".join(f"{number:,} {split} items" for split, number in made.counts.items())
     click.echo(f"wrote {one_line(str(folder))}: domain {chosen}, {counts}")
     click.echo(f"next: cd {one_line(str(folder))} && harness baseline && harness iterate --rounds 5")
