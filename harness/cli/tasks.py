@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.consent import allow_task_code
+
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help="Settings file [default: harness.yaml, if there]."
 )
@@ -43,6 +45,7 @@ def path() -> None:
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
 @click.option("--fewshot", type=click.IntRange(0, 64), default=0, show_default=True, help="Solved examples before it.")
 @click.option("--model", help="Whose chat template is applied [default: that of harness.yaml].")
+@allow_task_code
 @_CONFIG
 @_JSON
 def show(
@@ -60,6 +63,7 @@ def show(
 
 @tasks.command()
 @click.argument("name", required=False)
+@allow_task_code
 @_CONFIG
 @_JSON
 def validate(name: str | None, config: Path | None, as_json: bool) -> int:
