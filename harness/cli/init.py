@@ -64,8 +64,8 @@ def init(
     shape = recognise(rows, Columns(**columns))
     click.echo(one_line(shape.describe()))
     examples = shape.examples(rows)
-    if left := len({id(row) for row in rows}) - len({id(example.row) for example in examples}):
-        click.echo(f"{left:,} of {len(rows):,} rows hold no question with an answer that can be judged alone; left out")
+    if left_out := shape.left_out(rows, examples):
+        click.echo(left_out)
     text = model_text(model or Settings().model)
     if text.notice:
         click.echo(one_line(text.notice))

@@ -51,6 +51,8 @@ def document(example: Example, form: Form, name: str, sentence: str | None = Non
         expects = {"format": "label"}
     if example.answerable is False:
         expects |= {"answerable": False, "refusal": True, "refusal_sentence": example.answer}
+    elif example.answerable and example.context and not off_topic:
+        expects |= {"answerable": True, "refusal": False}
     if sentence is not None:
         expects["refusal"] = off_topic or example.answerable is False
     doc: Document = {

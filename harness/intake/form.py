@@ -62,9 +62,10 @@ class Form:
 
     def describe(self) -> str:
         """What counts as right, in one line."""
-        parts = [MEANINGS[self.scoring]] if self.scoring != "call" else []
-        parts += [f"of the {self.calls:,} calls {MEANINGS['call']}"] if self.calls else []
-        return f"an answer is right if it is {'; '.join(parts)}"
+        whole = f"an answer is right if it is {MEANINGS[self.scoring]}"
+        if self.calls and self.scoring != "call":
+            return f"{whole}; a call ({self.calls:,} of them), if it is {MEANINGS['call']}"
+        return whole
 
 
 def is_call(example: Example) -> bool:

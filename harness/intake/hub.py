@@ -65,7 +65,7 @@ def _explained(name: str, error: Exception) -> EnvironmentFault | InputError:
     text = " ".join(str(error).split())
     if "Config name is missing" in text or "BuilderConfig" in text:
         return InputError(f"{name}: has several configurations; give one as {name}:CONFIGURATION ({text[:200]})")
-    if "script" in text.lower():
+    if "dataset scripts" in text.lower() or "trust_remote_code" in text:
         return InputError(f"{name}: is loaded by code of its own, which is not run here; save it as Parquet first")
     return EnvironmentFault(
         f"{name}: no such file here, and no such data set in the cache or within reach ({type(error).__name__}); where "

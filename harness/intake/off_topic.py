@@ -125,7 +125,7 @@ def off_topic(
                 clusters.setdefault(example.cluster or "", example)
         ordered = sorted(clusters, key=lambda name: sha256_text(f"off-topic\0{name}"))
         for place, name in enumerate(names):
-            partner = clusters[ordered[place % len(ordered)]] if ordered else None
+            partner = _partner(name, [clusters[each] for each in _turned(ordered, place)])
             for question in SUBJECTS[name][1]:
                 found[split].append(_example(question, name, sentence, partner, own_instruction))
     return found
@@ -138,6 +138,17 @@ def _example(question: str, subject: str, sentence: str, partner: Example | None
         return own
     instruction = "" if own_instruction else partner.instruction
     return replace(own, context=partner.context, instruction=instruction, cluster=partner.cluster)
+
+
+def _turned(names: Sequence[str], place: int) -> list[str]:
+    start = place % len(names) if names else 0
+    return [*names[start:], *names[:start]]
+
+
+def _partner(subject: str, candidates: Sequence[Example]) -> Example | None:
+    """The first example whose passage does not speak of ``subject``, so that it cannot answer its questions."""
+    words = set(SUBJECTS[subject][0].split())
+    return next((each for each in candidates if not words & set(_WORD.findall((each.context or "").lower()))), None)
 
 
 def foreign_subjects(prompts: Sequence[str]) -> list[str]:

@@ -76,6 +76,20 @@ class Shape:
         few = f"; {len(self.labels)} labels, so a classification" if self.labels else ""
         return f"recognised {self.kind}: {columns}{few}"
 
+    def left_out(self, rows: Sequence[Row], examples: Sequence[Example]) -> str:
+        """What of ``rows`` is no example, in one line; empty where all of it is.
+
+        Args:
+            examples: what `examples` made of them.
+        """
+        if self.kind == "lists of prompts and answers":
+            questions = sum(len(parsed(row.values[self.prompt])) for row in rows)
+            if more := questions - len(examples):
+                return f"{more:,} of {questions:,} questions take several calls, or one that cannot be read; left out"
+            return ""
+        more = len(rows) - len({id(example.row) for example in examples})
+        return f"{more:,} of {len(rows):,} conversations hold no answer to a user's turn; left out" if more else ""
+
     def examples(self, rows: Sequence[Row]) -> list[Example]:
         """The examples that ``rows`` hold, in order.
 
@@ -209,7 +223,7 @@ def _answers(row: Row, column: str) -> tuple[str, tuple[str, ...], bool | None]:
     if not all(isinstance(gold, str) for gold in golds):
         raise InputError(f"{row.place}: '{column}' holds what is no text; give a list of texts")
     texts = list(dict.fromkeys(gold.strip() for gold in golds))
-    return texts[0], tuple(texts[1:]), None
+    return texts[0], tuple(texts[1:]), True
 
 
 def recognise(rows: Sequence[Row], columns: Columns | None = None, *, judge: bool = True) -> Shape:
@@ -229,7 +243,9 @@ def recognise(rows: Sequence[Row], columns: Columns | None = None, *, judge: boo
     check_columns(said, names)
     if judge:
         check_ids(rows)
-    shape = replace(_by_columns(rows, names, said), skill=said.skill, cluster=said.cluster, tools=first(TOOLS, names))
+    shape = replace(
+        _by_columns(rows, names, said), skill=said.skill, cluster=said.cluster, tools=_tools_column(rows, names)
+    )
     named = said.label is not None or shape.kind == "text and label"
     labelled = replace(shape, labels=few_labels(rows, shape, named, judge=judge))
     if labelled.kind == "text and label" and not labelled.labels:

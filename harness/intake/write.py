@@ -122,7 +122,7 @@ def plan(
     notices = []
     if form.scoring == "long":
         notices.append(
-            f"no file says when a long answer is right: token F1 of {F1_RIGHT:g} or more counts as right here"
+            f"the file does not say when a long answer is right: token F1 of {F1_RIGHT:g} or more counts as right here"
         )
     if choices.sentence is not None:
         form = replace(form, instruction=_redirecting(form.instruction, choices, bool(shape.labels)))
@@ -191,8 +191,8 @@ def _check_splits(by_split: Mapping[FileSplit | None, Sequence[Example]]) -> Non
         again = [example for example in own if _said(example) in seen]
         if own and len(again) > SAME_SHARE * len(own):
             raise InputError(
-                f"{again[0].place}: is in the training split too ({seen[_said(again[0])].place}), as are {len(again):,} "
-                f"of {len(own):,} {split} examples; a model cannot be judged on what it was trained on: give others"
+                f"{again[0].place}: is in the training split too ({seen[_said(again[0])].place}), as are "
+                f"{len(again):,} of {len(own):,} {split} examples; what was trained on judges nothing: give others"
             )
 
 
@@ -218,8 +218,8 @@ def _fewshot(prompts: Sequence[int], answers: Sequence[int], most: int, context_
 
 def _tokens_line(answers: Sequence[int], most: int) -> str:
     longer = sum(count >= most for count in answers)
-    cut = f"; {longer:,} of {len(answers):,} are longer and can only be right in part" if longer else ""
-    return f"the longest right answer has {max(answers):,} tokens{cut}"
+    cut = f"; {longer:,} of {len(answers):,} are longer than this and cannot be given whole" if longer else ""
+    return f"the longest right answer has {max(answers):,} token{'s' * (max(answers) != 1)}{cut}"
 
 
 def _rendered(name: str, values: Mapping[str, Any]) -> str:
