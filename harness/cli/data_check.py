@@ -144,14 +144,14 @@ def clean(
     named = Columns(**columns)
     cleaned = clean_rows(rows, lambda some: take(some, named).examples, near=near, keep=keep)
     write_cleaned(file, out, rows, cleaned)
-    counts = Counter(note.what for note in cleaned.notes)
-    summary = {"rows": len(rows), "kept": len(cleaned.kept), "changes": dict(sorted(counts.items()))}
+    counts = dict(sorted(Counter(note.what for note in cleaned.notes).items()))
+    summary = {"rows": len(rows), "kept": len(cleaned.kept), "changes": counts}
     if as_json:
         import json
 
         click.echo(json.dumps({**summary, "out": str(out), "listed_in": str(changes_file(out))}, indent=2))
         return 0
-    for what, count in summary["changes"].items():
+    for what, count in counts.items():
         click.echo(f"{what}: {count:,}")
     click.echo(f"{len(cleaned.kept):,} of {len(rows):,} rows kept: {out}")
     click.echo(f"changes: {changes_file(out)}")

@@ -238,7 +238,8 @@ def near_conflicts(examples: Sequence[Example], pairs: Sequence[Repeat]) -> list
 
 def repeating_rows(examples: Sequence[Example], repeats: Sequence[Repeat]) -> list[Row]:
     """The rows of the examples that repeat, each once."""
-    return list({id(row): row for repeat in repeats if (row := examples[repeat.position].row)}.values())
+    rows = [examples[repeat.position].row for repeat in repeats]
+    return list({id(row): row for row in rows}.values())
 
 
 def whole_text(example: Example) -> str:
