@@ -27,7 +27,8 @@ def mails(count: int = 60, start: int = 0) -> list[dict[str, str]]:
     """Messages with one of three labels, each as often."""
     names = list(TOPICS)
     return [
-        {"text": TOPICS[names[n % 3]].format(n=7919 * (n + 1)), "label": names[n % 3]} for n in range(start, start + count)
+        {"text": TOPICS[names[n % 3]].format(n=7919 * (n + 1)), "label": names[n % 3]}
+        for n in range(start, start + count)
     ]
 
 
