@@ -14,6 +14,7 @@ from tiny import make_tiny_model
 
 from harness.config import load_settings
 from harness.errors.setup import load_taxonomy
+from harness.errors.taxonomy import classify
 from harness.evaluation.domain import Domain, load_domain
 from harness.evaluation.items import Item, ItemResult
 from harness.loop.prepare import dealt_roles
@@ -72,7 +73,8 @@ def test_the_domain_asks_with_the_labels_and_knows_what_is_right(init: Init, tmp
     init(mails())
     domain = domain_of(tmp_path / "shop")
     roles = roles_of(domain)
-    assert {role: len(items) for role, items in roles.items()} == {"train_pool": 30, "dev": 9, "gate": 9, "test": 12}
+    assert sum(len(items) for items in roles.values()) == 60
+    assert min(len(items) for items in roles.values()) >= 5
     item = roles["dev"][0]
     assert item.prompt.startswith("Sort the text into one of the labels below. Answer with the label alone.\nLabels: ")
     assert item.prompt.count("delivery, refund, repair") == 1
@@ -95,8 +97,10 @@ def test_splits_of_files_stay(init: Init, tmp_path: Path) -> None:
 def test_what_shares_a_passage_has_one_role(init: Init, tmp_path: Path) -> None:
     passages = [f"In town {n} the bridge {n * 31} was built by {n * 17} masons." for n in range(12)]
     rows = [
-        {"context": text, "question": f"What is number {k}?", "answer": text.split()[2 + k]} for text in passages for k in range(5)
-    ]  # fmt: skip
+        {"context": text, "question": f"What is number {k}?", "answer": text.split()[2 + k]}
+        for text in passages
+        for k in range(5)
+    ]
     init(rows)
     seen: dict[str, str] = {}
     for role, items in roles_of(domain_of(tmp_path / "shop")).items():
@@ -123,11 +127,13 @@ def test_json_answers_are_held_to_their_form(init: Init, tmp_path: Path) -> None
         result = ItemResult(
             item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response
         )
-        return taxonomy.classify(result).primary
+        return classify(result, taxonomy.classifiers).primary
 
     assert primary('{"order": 1}') == "invalid_format"
-    assert primary('{"order": 1, "count": "two"}') == "off_schema"
-    assert primary('{"order": -1, "count": -1}') not in ("invalid_format", "off_schema")
+    right = json.loads(item.target)
+    assert primary(json.dumps({**right, "count": str(right["count"])})) == "off_schema"
+    assert primary(json.dumps({**right, "count": right["order"]})) == "wrong_answer"
+    assert primary(item.target + " ") != "off_schema"
 
 
 def test_off_topic_questions_look_like_the_others_and_want_the_sentence(init: Init, tmp_path: Path) -> None:
@@ -154,14 +160,18 @@ def test_off_topic_questions_look_like_the_others_and_want_the_sentence(init: In
         result = ItemResult(
             item.item_id, item.task, item.skill, item.cluster, item.doc, item.prompt, item.target, response
         )
-        assert category in [label.category for label in taxonomy.classify(result).labels]
+        assert category in [label.category for label in classify(result, taxonomy.classifiers).labels]
 
 
 def test_off_topic_questions_come_with_passages_where_all_have_one(init: Init, tmp_path: Path) -> None:
     rows = [
-        {"context": f"Machine {n} weighs {n * 13} kg.", "question": f"What is the weight of machine {n}?", "answer": f"{n * 13} kg"}
+        {
+            "context": f"Machine {n} weighs {n * 13} kg.",
+            "question": f"How heavy is machine {n}?",
+            "answer": f"{n * 13} kg",
+        }
         for n in range(40)
-    ]  # fmt: skip
+    ]
     assert init(rows, "--off-topic", "Not my business.")[0] == 0
     seen: dict[str, str] = {}
     for role, items in roles_of(domain_of(tmp_path / "shop")).items():
@@ -225,7 +235,11 @@ def test_few_shot_examples_fit_the_model(init: Init, tmp_path: Path) -> None:
 
 
 BAD: list[tuple[str, bytes, str]] = [
-    ("mixed.jsonl", b'{"text": "a", "label": "b"}\n{"prompt": "a", "answer": "b"}\n', "mixed.jsonl:2: 'label'"),
+    (
+        "mixed.jsonl",
+        b'{"text": "a", "label": "b"}\n' * 2 + b'{"prompt": "a", "answer": "b"}\n',
+        "mixed.jsonl:3: 'label'",
+    ),
     ("bom.jsonl", b'{"text": "a", "label": "b"}\n\xef\xbb\xbf{"text": "c", "label": "b"}\n', "bom.jsonl:2"),
     ("crlf.csv", b'text,label\r\n"a\r\nb,c\r\n', "crlf.csv:2"),
     ("long.jsonl", b'{"text": "' + b"x" * 10_000_000 + b'", "label": "b"}\n', "long.jsonl:1"),

@@ -55,7 +55,7 @@ def test_a_data_set_becomes_a_domain_whose_right_answers_are_right(
     for item in items:
         assert item.prompt.strip()
         assert task.process_results(dict(item.doc), [item.target])["acc"] == 1.0
-        assert task.process_results(dict(item.doc), ["\u2620 none of it"])["acc"] == 0.0
+        assert task.process_results(dict(item.doc), ["\u2620\u2620"])["acc"] == 0.0
 
 
 @pytest.mark.model

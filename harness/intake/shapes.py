@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -259,7 +260,9 @@ def _tools_column(rows: Sequence[Row], names: Sequence[str]) -> str | None:
     return next((name for name in known if any(read_tools(row.values.get(name)) for row in rows)), None)
 
 
-def _by_columns(rows: Sequence[Row], names: Sequence[str], said: Columns) -> Shape:
+def _by_columns(rows: Sequence[Row], every: Sequence[str], said: Columns) -> Shape:
+    counts = Counter(name for row in rows for name in row.values)
+    names = [name for name in every if 2 * counts[name] >= len(rows)]  # what few rows have is theirs, not the file's
     sample = rows[0].values
     if not (said.answer or said.label):
         talk = said.prompt or first(CONVERSATIONS, names)
@@ -270,7 +273,7 @@ def _by_columns(rows: Sequence[Row], names: Sequence[str], said: Columns) -> Sha
         asked = said.prompt or first(PROMPTS, names, (chosen, rejected)) or chosen
         if asked == chosen and not is_conversation(sample.get(chosen)):
             raise _no_column("prompt", names)
-        return replace(_fields("preference pair", asked, chosen, names, said), rejected=rejected)
+        return replace(_fields("preference pair", asked, chosen, every, said), rejected=rejected)
     if lists := _parallel(sample, names, said):
         return Shape("lists of prompts and answers", *lists, context=said.context)
     sql = said.answer or first(SQL, names)
@@ -289,7 +292,7 @@ def _by_columns(rows: Sequence[Row], names: Sequence[str], said: Columns) -> Sha
     prompt = said.prompt or first(PROMPTS, names, (gold, said.context, said.skill, said.cluster))
     if prompt is None:
         raise _no_column("prompt", names)
-    return _fields("text and label" if label else "prompt and answer", prompt, gold, names, said)
+    return _fields("text and label" if label else "prompt and answer", prompt, gold, every, said)
 
 
 def _fields(kind: Kind, prompt: str, gold: str, names: Sequence[str], said: Columns) -> Shape:

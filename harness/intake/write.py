@@ -25,6 +25,8 @@ SAME_SHARE = 0.5
 """Of a split's prompts that may stand in the training split too."""
 FEWSHOT = (4, 2, 1)
 _FITS = 0.95
+_SAMPLE = 2000
+"""Prompts whose length decides how many solved examples fit."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SCAFFOLD = Path(__file__).resolve().parent / "scaffold"
 _FILES = {
@@ -142,7 +144,8 @@ def plan(
     if form.schema is not None:
         files[f"tasks/{choices.name}/schema.json"] = json.dumps(form.schema, indent=2, ensure_ascii=False) + "\n"
     answers = count_tokens([doc["target"] for doc in trimmed])
-    prompts = count_tokens([template.render(fields(doc, form.instruction, shape.labels)) for doc in trimmed])
+    sample = trimmed[:: max(1, len(trimmed) // _SAMPLE)]
+    prompts = count_tokens([template.render(fields(doc, form.instruction, shape.labels)) for doc in sample])
     most = new_tokens(answers, form.scoring)
     shots = _fewshot(prompts, answers, most, context_length)
     skills = sorted({doc["skill"] for doc in trimmed if doc["scoring"] == "json"})
