@@ -137,8 +137,8 @@ class _Quiet:
 def set_task(folder: Path, name: str, kind: str, metrics: list[dict[str, str]]) -> Domain:
     (folder / "utils.py").write_text(
         "from datasets import Dataset\n\n\ndef load(**_):\n"
-        "    rows = [{'q': f'Say {n}', 'a': f'the word {n}', 'label': n % 2} for n in range(8)]\n"
-        "    return {'train': Dataset.from_list(rows[:4]), 'test': Dataset.from_list(rows)}\n"
+        "    rows = [{'q': f'Say {n}', 'a': f'the word {n}', 'label': n % 2} for n in range(60)]\n"
+        "    return {'train': Dataset.from_list(rows[:40]), 'test': Dataset.from_list(rows[40:])}\n"
         "\n\ndef process(doc, results):\n    return {'of_set': (doc['a'], results[0]), 'share': 0.5}\n"
         "\n\ndef longest(pairs):\n    return max(len(said) for _, said in pairs)\n"
         "\n\ndef middle(values):\n    return sorted(values)[len(values) // 2]\n"
@@ -163,12 +163,12 @@ def test_a_task_of_corpus_bleu_alone_is_scored_by_token_f1_and_says_so(tmp_path:
     handle = domain.tasks["translate"]
     assert (handle.metric, set(handle.metrics.corpus), handle.metrics.lower) == ("token_f1", {"bleu", "ter"}, {"ter"})
     item = domain.items("test", "test")[0]
-    assert scored(domain, item, "the word 0").correct == 1.0
+    assert scored(domain, item, "the word 40").correct == 1.0
     half = scored(domain, item, "word 1")
     assert 0 < half.correct < 1
     assert set(half.carried) == {"bleu", "ter"}
     assert "bleu" not in half.metrics
-    notices = prepare(domain, None, FakeWorkbench(), None, 0, None).notices
+    notices = prepare(domain, None, FakeWorkbench(context_length=500), None, 0, None).notices
     assert (
         "task translate: bleu, ter are figures of the whole set, reported and in no paired test; "
         "items are scored by token_f1 in its place"
@@ -209,7 +209,7 @@ def test_figures_of_the_set_are_lm_evals_own_and_stand_in_the_scores(tmp_path: P
     import sacrebleu
 
     expected = sacrebleu.corpus_bleu([r.response for r in results], [[r.target for r in results]]).score
-    assert (figure["task"], figure["metric"], figure["n"], figure["better"]) == ("translate", "bleu", 8, "higher")
+    assert (figure["task"], figure["metric"], figure["n"], figure["better"]) == ("translate", "bleu", 20, "higher")
     assert figure["value"] == pytest.approx(expected)
     errors = tuple(classify_all(results, load_classifiers()))
     save_evaluation(tmp_path / "dev", Evaluation("dev", tuple(results), errors, 1.0, {"corpus": [figure]}))

@@ -71,8 +71,9 @@ def _what(name: str | None, settings: Settings) -> tuple[list[str], list[TaskFil
         held = {member for file in read for member in file.members}
         names = [known for file in read if (known := file.group or file.task) is not None and known not in held]
         folder = path if path.is_dir() else path.parent
-        paths_of = [str(folder.resolve()), *settings.include_path]
-        return list(dict.fromkeys(names)), files, replace(settings, include_path=paths_of)
+        others = [other for other in settings.include_path if Path(other).resolve() != folder.resolve()]
+        settings = replace(settings, include_path=[str(folder.resolve()), *others])
+        return list(dict.fromkeys(names)), files, settings
     domain = name or settings.domain
     return [domain], _files_of(domain, settings), settings
 
