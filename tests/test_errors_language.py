@@ -9,6 +9,7 @@ import pytest
 from errors_items import make_item
 
 from harness.errors import ErrorLabel, languages
+from harness.errors.builtin import wrong_language
 from harness.errors.builtin.wrong_language import WrongLanguage
 from harness.errors.languages import detect, primary, running_text
 
@@ -111,7 +112,7 @@ def test_greek_letters_in_a_formula_are_no_other_script() -> None:
 
 
 def test_without_its_library_it_is_not_assessed_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    caches = (languages._identifier, languages.known_languages, detect)
+    caches = (languages._identifier, languages.known_languages, detect, wrong_language._guess)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
