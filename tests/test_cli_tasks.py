@@ -191,7 +191,7 @@ def test_lm_evals_own_task_is_shown_by_name(run: Harness, here: Path) -> None:
         "note: task 'gsm8k': documents have no 'skill'; all its items count as one skill\n"
         "note: task 'gsm8k': documents have no 'cluster'; each item stands for itself, so name what shares a template "
         "or a passage\n"
-        "note: no validation items: dev and gate are cut from train\n"
+        "note: there is no validation split: the train items are cut into train pool 62%, dev 19%, gate 19%\n"
         "gsm8k: 1 task, 30 train, 4 test items; 20 gold answers score as right\n",
     )
 

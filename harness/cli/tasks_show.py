@@ -85,7 +85,7 @@ def visible_items(settings: Settings, split: str) -> tuple[Domain, list[Item]]:
     for part in wanted:
         for item in domain.items(part, "dev"):  # type: ignore[arg-type]
             role = role_of.get(item.item_id)
-            if role in allowed and item.item_id not in sealed:
+            if role is not None and role in allowed and item.item_id not in sealed:
                 found.setdefault(item.item_id, replace(item, role=role))
     return domain, list(found.values())
 

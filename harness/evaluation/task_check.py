@@ -58,7 +58,8 @@ def _fields(of: str) -> frozenset[str]:
 def _generation() -> frozenset[str]:
     from transformers import GenerationConfig
 
-    return _HARNESS_GENERATION | frozenset(GenerationConfig().to_dict())
+    config: Any = GenerationConfig
+    return _HARNESS_GENERATION | frozenset(config().to_dict())
 
 
 @functools.cache

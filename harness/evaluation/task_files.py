@@ -164,5 +164,6 @@ def listed(folders: Iterable[Path]) -> dict[str, list[str] | str]:
         except InputError:
             continue
     held = {member for members in groups.values() for member in members}
-    alone = {name: kind for name, kind in tasks.items() if name not in held}
-    return dict(sorted({**alone, **groups}.items()))
+    found: dict[str, list[str] | str] = {name: kind for name, kind in tasks.items() if name not in held}
+    found |= groups
+    return {name: found[name] for name in sorted(found)}
