@@ -75,6 +75,6 @@ def test_a_baseline_runs_on_forty_items(name: str, shared_data: Path, tmp_path: 
 
     run(tmp_path, "init", name, "--from", str(shared_data / SETS[name][0]))
     summary = json.loads(run(tmp_path / name, "baseline", "--limit", "40", "--json"))
-    dev = summary["dev"]["before"]
+    dev = summary["baseline"]["dev"]
     assert 20 <= dev["n"] <= 40
     assert 0.0 <= dev["value"] <= 1.0
