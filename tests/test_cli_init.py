@@ -61,6 +61,7 @@ def test_a_file_becomes_a_domain_with_all_that_belongs_to_it(init: Init, tmp_pat
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
         "harness.yaml", "README.md", ".gitignore", ".github/workflows/gates.yml", "tests/test_gates.py",
         "tasks/shop/shop.yaml", "tasks/shop/utils.py", "tasks/shop/prompt.j2", "tasks/shop/data/test.jsonl",
+        "data_card.html", "data_card.json",
     }  # fmt: skip
     assert len((folder / "README.md").read_text().splitlines()) <= 10
     assert left_behind(tmp_path) == ["shop"]
@@ -245,7 +246,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("long.jsonl", b'{"text": "' + b"x" * 10_000_000 + b'", "label": "b"}\n', "long.jsonl:1"),
     ("ids.jsonl", b'{"id": 1, "text": "a", "label": "b"}\n' * 2, "ids.jsonl:2: id '1'"),
     ("case.csv", b"text,label\n" + b"a,Yes\nb,no\nc,yes\n" * 9, "case.csv:4: label 'yes' and 'Yes'"),
-    ("one.jsonl", b'{"text": "a", "completion": "b"}\n', "one.jsonl:1: 1 example in all"),
+    ("one.jsonl", b'{"text": "a", "completion": "b"}\n', "1 usable row: too few to train, choose, certify and test"),
     ("single.csv", b"text,label\n" + b"a,yes\n" * 30 + b"b,no\n", "single.csv:32: label 'no' has this one row"),
     ("latin.csv", b"text,label\na,\xe9\n", "latin.csv:2: byte 0xe9"),
     ("no.parquet", b"PAR1", "no.parquet: cannot be read"),
@@ -282,7 +283,7 @@ def test_training_and_test_that_are_the_same_are_refused(init: Init, tmp_path: P
         write_rows(tmp_path / f"in/{split}.jsonl", mails(30))
     code, _, err = init(tmp_path / "in")
     assert (code, left_behind(tmp_path)) == (2, [])
-    assert "test.jsonl:1: is in the training split too" in err
+    assert "all test rows stand in another split too" in err
     assert "30 of 30 test examples" in err
 
 

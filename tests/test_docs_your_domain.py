@@ -63,9 +63,10 @@ def test_every_command_of_the_page_works(
         done = run(command, place, model)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         if "--dry-run" in command:
-            shown = [line.strip() for line in page.read_text(encoding="utf-8").splitlines()]
-            assert done.stdout.splitlines()[0] in shown
-            assert done.stdout.splitlines()[1] in shown
+            shown = {line.strip() for line in page.read_text(encoding="utf-8").splitlines()}
+            told = [line for line in done.stdout.splitlines() if line.startswith(("recognised", "an answer is right"))]
+            assert len(told) == 2
+            assert shown.issuperset(told)
     summary = json.loads((folder / "shop/runs/shop/summary.json").read_text())
     assert summary["rounds_done"] == 5
 

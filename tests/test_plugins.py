@@ -134,7 +134,7 @@ def test_the_table_names_kind_package_and_what_failed(
     assert "tiny-plugin 1.2.3" in line
     assert "loaded" in line
     assert "failed: trainer 'unimportable'" in out
-    assert "21 classifiers, 1 trainer, 3 reporters" in out.splitlines()[-1]
+    assert "24 classifiers, 1 trainer, 3 reporters" in out.splitlines()[-1]
 
 
 def test_domain_classifier_trainer_and_reporter_of_a_package_run(installed: Path, here: Path, run: Harness) -> None:
