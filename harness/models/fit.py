@@ -55,7 +55,7 @@ class Work:
 
     Attributes:
         rows: decoded together (``batch_size``).
-        row_tokens: keys and values of one of them: its own part of the prompt, and the answer.
+        row_tokens: room for keys and values of each: the longest own part of a prompt and longest answer allowed.
         trunk_tokens: keys and values of beginnings that rows share, all together.
         chunk: tokens of prompts run together (`harness.evaluation.pooled_engine.CHUNK`).
         piece: tokens trained at a time (`harness.training.sft.PIECE_TOKENS`).
