@@ -4,8 +4,10 @@
     python benchmarks/fit.py --only lora --rows 24
 
 Each is a process of its own, through the harness's own engine and trainer, on helpdesk items. The peak is the largest
-resident set (VmHWM); what the process holds when everything is imported and no model loaded is taken off. Memory does
-not depend on how busy the machine is.
+resident set (VmHWM). Taken off is the floor: the peak of the same on a model of 0.1 million parameters and two short
+rows, which is Python and the libraries. With qlora the system counts the file's pages that quantisation has read; it
+takes them back when memory is short, so they stand beside the estimate. Memory does not depend on how busy the machine
+is.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from common import ROOT, parser, positive, report, say, table
+
+sys.path.append(str(ROOT / "tests"))
+from tiny import make_tiny_model
 
 WAYS = ("inference", "lora", "qlora", "sft")
 GB = 1e9
@@ -32,22 +38,17 @@ def memory(field: str) -> int:
     raise SystemExit("needs Linux: /proc/self/status has the peak")
 
 
-def measure(way: str, model: str, items: int, rows: int, batch: int) -> dict[str, Any]:
+def measure(way: str, model: str, items: int, rows: int, batch: int, short: bool) -> dict[str, Any]:
     """Do it in this process; what it took at its peak, and the work that it was."""
-    import tempfile
     from dataclasses import asdict, replace
 
     from subjects import data_folder, generation_requests, load_model, open_workbench, quiet
 
     quiet()
-    for name in ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "lm_eval.tasks", "lm_eval.models"):
-        __import__(name)
-    from transformers import AutoModelForCausalLM, LlamaForCausalLM  # noqa: F401  # lazy until named
-    from trl import SFTConfig, SFTTrainer  # noqa: F401
-
     from harness.evaluation.domain import load_domain
+    from harness.evaluation.engine import GenerationRequest
     from harness.evaluation.roles import subset
-    from harness.models.fit import Setup, Work, inference, training
+    from harness.models.fit import Setup, inference, training
     from harness.models.linear import multiplies_bfloat16
     from harness.models.shapes import shape_of_folder
     from harness.training.contract import Example, Start
@@ -55,7 +56,6 @@ def measure(way: str, model: str, items: int, rows: int, batch: int) -> dict[str
 
     domain = load_domain("helpdesk", [data_folder()])
     dev, pool = domain.items("validation", "dev"), domain.items("train", "train_pool")
-    floor = memory("VmRSS")
     method = "lora" if way == "inference" else way
     recipe = load_recipe(method)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch))
@@ -66,55 +66,58 @@ def measure(way: str, model: str, items: int, rows: int, batch: int) -> dict[str
         policy.device, policy.dtype, policy.quantisation, multiplies_bfloat16() and method == "lora", recipe.lora.rank
     )
     shape = shape_of_folder(loaded.folder)
-    after_loading = memory("VmHWM")
     if way == "inference":
         requests = generation_requests(domain, subset(dev, items), wb.chat_template)
+        if short:
+            requests = [GenerationRequest(f"What is {number}?", (), 8, "sums") for number in range(2)]
         with wb.asking() as engine:
-            answers = engine.generate(requests, None)
-        work = asked(loaded.tokenizer, requests, answers, wb)
+            engine.generate(requests, None)
+            work = asked(loaded.tokenizer, requests, engine.batch_size)
         estimate = inference(shape, setup, work, method)
     else:
         examples = [
             Example(domain.context(item, wb.chat_template), domain.answer(item, wb.chat_template))
             for item in subset(pool, rows)
         ]
+        if short:
+            examples = [Example(f"What is {number}? ", "It is 7.") for number in range(2)]
         with tempfile.TemporaryDirectory() as folder:
             wb.train(examples, recipe, Start(), Path(folder), 0, None)
-        estimate = max(
-            (training(shape, method, setup, work) for work in trained(loaded.tokenizer, examples, recipe, wb)),
-            key=lambda need: need.total,
-        )
-        work = Work()
+        tried = trained(loaded.tokenizer, examples, recipe)
+        work = max(tried, key=lambda each: training(shape, method, setup, each).total)
+        estimate = training(shape, method, setup, work)
+    parts = dict(estimate.parts)
+    if way == "qlora":
+        parts["pages of the file"] = 4.0 * shape.linear
     return {
         "way": way,
-        "floor": floor,
-        "after_loading": after_loading - floor,
-        "measured": memory("VmHWM") - floor,
-        "estimated": estimate.total,
-        "parts": dict(estimate.parts),
+        "peak": memory("VmHWM"),
+        "estimated": sum(parts.values()),
+        "parts": parts,
         "setup": asdict(setup),
+        "work": asdict(work),
     }
 
 
-def asked(tokenizer: Any, requests: Sequence[Any], answers: Sequence[Any], wb: Any) -> Any:
-    """The work of an evaluation: rows, and the tokens whose keys and values are held."""
+def asked(tokenizer: Any, requests: Sequence[Any], most: int) -> Any:
+    """The work of an evaluation: rows, and the tokens for whose keys and values there is room."""
     from harness.evaluation.decoding import encode_prompt
     from harness.evaluation.prefix import Row, trunks
     from harness.models.fit import Work
 
     prompts = [encode_prompt(tokenizer, request.prompt) for request in requests]
     shared = list(trunks([Row(index, tuple(prompt), len(prompt) - 1) for index, prompt in enumerate(prompts)]))
-    own = [
-        len(row.tokens) - len(trunk.tokens) + answers[row.index].new_tokens for trunk in shared for row in trunk.rows
-    ]
-    with wb.asking() as engine:
-        most = engine.batch_size
-    rows = min(most, len(own))
-    tokens = sum(sorted(own)[-rows:]) / rows
-    return Work(rows=rows, row_tokens=round(tokens), trunk_tokens=sum(len(t.tokens) for t in shared if len(t.rows) > 1))
+    room = max(
+        len(row.tokens) - len(trunk.tokens) + requests[row.index].max_new_tokens
+        for trunk in shared
+        for row in trunk.rows
+    )
+    trunk_tokens = sum(len(trunk.tokens) for trunk in shared if len(trunk.rows) > 1)
+    chunk = min(Work().chunk, trunk_tokens + sum(len(row.tokens) - len(t.tokens) for t in shared for row in t.rows))
+    return Work(rows=min(most, len(requests)), row_tokens=room, trunk_tokens=trunk_tokens, chunk=chunk)
 
 
-def trained(tokenizer: Any, examples: Sequence[Any], recipe: Any, wb: Any) -> list[Any]:
+def trained(tokenizer: Any, examples: Sequence[Any], recipe: Any) -> list[Any]:
     """The work of each piece that training runs."""
     from training import tokenised
 
@@ -127,12 +130,12 @@ def trained(tokenizer: Any, examples: Sequence[Any], recipe: Any, wb: Any) -> li
     options = recipe.optimiser
     found = []
     for step in arrange(tokenised(tokenizer, examples), options.batch_size, options.epochs, 0):
-        for piece in pieces(step, options.weigh, PIECE_TOKENS):
+        for number, piece in enumerate(pieces(step, options.weigh, PIECE_TOKENS)):
             cut = parts(piece.segment.parents, PART)
             size = [each.stop - each.start for each in cut]
             seen = sum(own + sum(size[above] for above in each.above) for own, each in zip(size, cut, strict=True))
             count = len(piece.segment.tokens)
-            found.append(Work(piece=count, learned=len(piece.places), seen=seen / count))
+            found.append(Work(piece=count, learned=len(piece.places), seen=seen / count, later=number > 0))
     return found
 
 
@@ -142,25 +145,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--batch-size", type=positive, default=12, help="rows a step [default: %(default)s]")
     options.add_argument("--only", choices=WAYS, action="append", help="measure this alone; may be repeated")
     options.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
+    options.add_argument("--short", action="store_true", help=argparse.SUPPRESS)
     asked_for = options.parse_args(argv)
     if asked_for.measure:
-        found = measure(asked_for.measure, asked_for.model, asked_for.items, asked_for.rows, asked_for.batch_size)
-        print(json.dumps(found))
+        sizes = (asked_for.items, asked_for.rows, asked_for.batch_size, asked_for.short)
+        print(json.dumps(measure(asked_for.measure, asked_for.model, *sizes)))
         return 0
-    found = [measured(way, asked_for) for way in asked_for.only or WAYS]
+    with tempfile.TemporaryDirectory() as folder:
+        nothing = make_tiny_model(Path(folder))
+        found = [measured(way, asked_for, nothing) for way in asked_for.only or WAYS]
     report("fit", summary(found), {"ways": found}, asked_for.results)
     return 0
 
 
-def measured(way: str, options: argparse.Namespace) -> dict[str, Any]:
-    """`measure` in a process of its own."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--measure", way, "--model", options.model]
-    command += ["--items", str(options.items), "--rows", str(options.rows), "--batch-size", str(options.batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if done.returncode:
-        raise SystemExit(f"{way}: {done.stderr.strip() or done.stdout}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    say(f"{way}: measured {found['measured'] / GB:.2f} GB, estimated {found['estimated'] / GB:.2f} GB")
+def measured(way: str, options: argparse.Namespace, nothing: Path) -> dict[str, Any]:
+    """`measure` in a process of its own, and the floor in another: on ``nothing``, a model of almost no weight."""
+
+    def run(model: str, *more: str) -> dict[str, Any]:
+        command = [sys.executable, str(Path(__file__).resolve()), "--measure", way, "--model", model, *more]
+        command += ["--items", str(options.items), "--rows", str(options.rows), "--batch-size", str(options.batch_size)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        if done.returncode:
+            raise SystemExit(f"{way}: {done.stderr.strip() or done.stdout}")
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    floor = run(str(nothing), "--short")["peak"]
+    found = run(options.model)
+    found |= {"floor": floor, "measured": found["peak"] - floor}
+    say(f"{way}: measured {found['measured'] / GB:.2f} GB, estimated {found['estimated'] / GB:.2f}")
     return found
 
 

@@ -194,6 +194,11 @@ class ModelSession:
         with replaced(forwards):
             yield self.model
 
+    @property
+    def runs_few_operations(self) -> bool:
+        """Whether its decoder layers are of a kind that `harness.models.block` knows."""
+        return bool(self._blocks())
+
     def _blocks(self) -> list[tuple[Any, Any]]:
         """Decoder layers of a kind that is known, each with the module that holds their rotary positions."""
         return [
