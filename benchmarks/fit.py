@@ -24,7 +24,7 @@ from typing import Any
 from common import ROOT, parser, positive, report, say, table
 
 sys.path.append(str(ROOT / "tests"))
-from tiny import make_tiny_model  # noqa: E402
+from tiny import make_tiny_model
 
 WAYS = ("inference", "lora", "qlora", "sft")
 GB = 1e9
@@ -130,12 +130,12 @@ def trained(tokenizer: Any, examples: Sequence[Any], recipe: Any) -> list[Any]:
     options = recipe.optimiser
     found = []
     for step in arrange(tokenised(tokenizer, examples), options.batch_size, options.epochs, 0):
-        for piece in pieces(step, options.weigh, PIECE_TOKENS):
+        for number, piece in enumerate(pieces(step, options.weigh, PIECE_TOKENS)):
             cut = parts(piece.segment.parents, PART)
             size = [each.stop - each.start for each in cut]
             seen = sum(own + sum(size[above] for above in each.above) for own, each in zip(size, cut, strict=True))
             count = len(piece.segment.tokens)
-            found.append(Work(piece=count, learned=len(piece.places), seen=seen / count))
+            found.append(Work(piece=count, learned=len(piece.places), seen=seen / count, later=number > 0))
     return found
 
 
@@ -173,7 +173,7 @@ def measured(way: str, options: argparse.Namespace, nothing: Path) -> dict[str, 
     floor = run(str(nothing), "--short")["peak"]
     found = run(options.model)
     found |= {"floor": floor, "measured": found["peak"] - floor}
-    say(f"{way}: measured {found['measured'] / GB:.2f} GB, estimated {found['estimated'] / GB:.2f}, floor {floor / GB:.2f}")
+    say(f"{way}: measured {found['measured'] / GB:.2f} GB, estimated {found['estimated'] / GB:.2f}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What works on this machine, checked one by one; each check says what it found and, where it is not well, the remedy."""
+"""What works on this machine: each check says what it found and, where all is not well, the remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.exceptions import HarnessError, InputError
 
 if TYPE_CHECKING:
-    from harness.models.devices import DeviceFacts
+    from harness.models.devices import DeviceFacts, Method
     from harness.models.reference import ModelReference
     from harness.models.shapes import Shape
     from harness.plugins import Plugin
@@ -43,15 +43,15 @@ class Check:
     remedy: str = ""
 
 
-def tested() -> dict[str, dict[str, str]]:
+def known_versions() -> dict[str, dict[str, str]]:
     """``{"torch": {"range": ">=2.6", "tested": "2.13.0"}, ...}``: what the code needs, and what it was tested with."""
     found: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("tested.json").read_text("utf-8"))
     return found
 
 
-def check_python(version: Sequence[int] = sys.version_info) -> Check:
+def check_python(version: Sequence[int] = sys.version_info[:3]) -> Check:
     """Python 3.11 or later; 3.11 is what everything was tested with."""
-    text = ".".join(map(str, version[:3]))
+    text = ".".join(map(str, version))
     if tuple(version[:2]) < (3, 11):
         return Check("python", "fail", text, "install Python 3.11 or later")
     if tuple(version[:2]) > (3, 11):
@@ -141,9 +141,7 @@ def check_memory(facts: DeviceFacts, shape: Shape, half: bool) -> Check:
     from harness.models.devices import run_bytes
 
     free = facts.memory_bytes
-    needs = {
-        method: run_bytes(shape, method, facts.device, facts.bf16, half) for method in (None, "qlora", "lora")
-    }
+    needs = {method: run_bytes(shape, method, facts.device, facts.bf16, half) for method in (None, "qlora", "lora")}
     found = f"{_gb(free)} free; the model needs {_gb(needs['lora'])} for lora, {_gb(needs['qlora'])} for qlora"
     if free < needs[None]:
         return Check("memory", "fail", found, "close other programs, or take a smaller model")
@@ -156,10 +154,11 @@ def check_quantisation(device: str) -> Check:
     """Whether bitsandbytes multiplies with NF4 weights on this device: by doing it."""
     remedy = "qlora does not work without it: pip install --upgrade bitsandbytes, or train with --recipe lora"
     try:
+        import bitsandbytes.nn
         import torch
-        from bitsandbytes.nn import Linear4bit
 
-        layer = Linear4bit(64, 64, bias=False, quant_type="nf4", compute_dtype=torch.float32)
+        kinds: Any = bitsandbytes.nn
+        layer = kinds.Linear4bit(64, 64, bias=False, quant_type="nf4", compute_dtype=torch.float32)
         weight = layer.weight.data.clone()
         layer = layer.to(device)
         x = torch.linspace(-1, 1, 128).view(2, 64)
@@ -268,7 +267,7 @@ def examine(model: str, plugins: Iterable[Plugin], device: str | None = None) ->
     from harness.models.reference import resolve
 
     reference = resolve(model)
-    checks = [check_python(), *check_libraries(tested()), check_lm_eval()]
+    checks = [check_python(), *check_libraries(known_versions()), check_lm_eval()]
     of_device, facts = check_device(device)
     of_model, folder = check_model(reference)
     checks.append(of_device)
@@ -304,10 +303,11 @@ def fit_table(shapes: Mapping[str, Shape], facts: DeviceFacts, half: bool) -> li
     """
     from harness.models.devices import COMFORTABLE, run_bytes
 
+    ways: dict[str, Method | None] = {"inference": None, "lora": "lora", "qlora": "qlora", "full": "sft"}
     rows = []
     for name, shape in shapes.items():
         needs = {}
-        for label, method in (("inference", None), ("lora", "lora"), ("qlora", "qlora"), ("full", "sft")):
+        for label, method in ways.items():
             size = run_bytes(shape, method, facts.device, facts.bf16, half)
             free = facts.memory_bytes
             fits = "yes" if size <= COMFORTABLE * free else "tight" if size <= free else "no"

@@ -1,4 +1,4 @@
-"""Where things lie: the folders that users read and copy (tasks, trainers, reports), and what a user's machine keeps."""
+"""Where things lie: the folders that users read and copy (tasks, trainers, reports), and the record of a machine."""
 
 from __future__ import annotations
 

@@ -61,9 +61,7 @@ class Registry(Generic[T]):
         REPORTERS.load("html")
     """
 
-    def __init__(
-        self, kind: str, group: str, builtin: Mapping[str, str], accept: Callable[[object, str], T]
-    ) -> None:
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str], accept: Callable[[object, str], T]) -> None:
         self.kind, self.group, self.builtin = kind, group, builtin
         self._accept = accept
 

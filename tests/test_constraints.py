@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from harness.doctor import tested
+from harness.doctor import known_versions
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,10 @@ def test_the_pin_of_torch_admits_a_cpu_build(pins: dict[str, Version]) -> None:
 def test_what_the_doctor_knows_is_what_is_required_and_pinned(project_root: Path, pins: dict[str, Version]) -> None:
     project = tomllib.loads((project_root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     expected = {
-        requirement.name: {"range": str(requirement.specifier), "tested": str(pins[canonicalize_name(requirement.name)])}
+        requirement.name: {
+            "range": str(requirement.specifier),
+            "tested": str(pins[canonicalize_name(requirement.name)]),
+        }
         for requirement in map(Requirement, project["dependencies"])
     }
-    assert tested() == expected, "write harness/tested.json anew"
+    assert known_versions() == expected, "write harness/tested.json anew"

@@ -154,7 +154,9 @@ def test_the_command_on_a_folder_as_json(run: Harness, tmp_path: Path) -> None:
     code, out, err = run("--json", "--fit", "--model", str(folder), "--device", "cpu")
     body = json.loads(out)
     states = {check["name"]: check["state"] for check in body["checks"]}
-    assert {"python", "libraries", "lm-eval", "device", "memory", "quantisation", "runs", "cache", "record"} <= set(states)
+    assert {"python", "libraries", "lm-eval", "device", "memory", "quantisation", "runs", "cache", "record"} <= set(
+        states
+    )
     assert states[f"model {folder}"] == "pass"
     assert code == (3 if "fail" in states.values() else 0), err
     (row,) = body["fit"]["models"]

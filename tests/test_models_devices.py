@@ -165,8 +165,9 @@ def test_weights_larger_than_the_memory_are_refused_before_loading() -> None:
 
 def test_embeddings_are_counted_unquantised() -> None:
     policy = choose_policy("cpu", "qlora", SMOLLM2, 8 * GB, embeddings=28_311_552)
-    # 28.3 M x 4 + 106.2 M x 0.5625 = 173 MB of weights, 86 MB of adapters, 2.5 GB of activations
-    assert "needs about 2.8 GB of 8.0 GB" in policy.why
+    # 28.3 M x 4 + 106.2 M x 0.5625 = 173 MB of weights, twice the head, .1 GB of adapters, 1.5 GB for the backward
+    # pass, .7 GB for the libraries
+    assert "needs about 2.7 GB of 8.0 GB" in policy.why
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def listed(run: Harness) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_without_plugins_only_what_is_built_in_is_listed(run: Harness) -> None:
     found = listed(run)
-    assert {("domain", "shipped"), ("trainer", "supervised"), ("reporter", "html"), ("classifier", "empty")} <= set(found)
+    assert {("domain", "shipped"), ("trainer", "supervised"), ("reporter", "html"), ("classifier", "empty")} <= set(
+        found
+    )
     own = [each for each in found.values() if each["builtin"]]
     assert [each["error"] for each in own] == [""] * len(own)
 
@@ -170,7 +172,9 @@ def test_a_broken_trainer_that_a_recipe_names_is_said_before_the_model_is_loaded
     (here / "harness.yaml").write_text(SETTINGS.format(model=here, recipe="own.yaml"))
     code, _, err = run("baseline", "-q")
     assert code == 2
-    assert err.startswith("error: trainer 'unimportable' from tiny_plugin.not_there:Trainer (package tiny-plugin 1.2.3)")
+    assert err.startswith(
+        "error: trainer 'unimportable' from tiny_plugin.not_there:Trainer (package tiny-plugin 1.2.3)"
+    )
     assert "ModuleNotFoundError" in err
     assert len(err.splitlines()) == 1
 
@@ -182,7 +186,9 @@ def test_a_trainer_that_writes_no_candidate_is_named(installed: Path, here: Path
     assert "trainer 'forgetful' from tiny_plugin:Forgetful (package tiny-plugin 1.2.3) wrote no candidate into" in err
 
 
-def test_an_unknown_trainer_is_named_with_the_recipes_line(installed: Path, here: Path, model: Path, run: Harness) -> None:
+def test_an_unknown_trainer_is_named_with_the_recipes_line(
+    installed: Path, here: Path, model: Path, run: Harness
+) -> None:
     write(here, model, "nugde")
     code, _, err = run("baseline")
     assert code == 2

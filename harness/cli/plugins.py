@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List what other packages bring, and what of it is broken.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, built-in ones included, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, built-in ones too, and nothing else.")
 def plugins(as_json: bool) -> None:
     """Load every classifier, trainer, reporter and folder of domains, and say where each is from and what failed.
 

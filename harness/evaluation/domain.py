@@ -284,8 +284,8 @@ def _of_a_plugin(name: str, paths: list[str], known: set[str]) -> Any:
     if len(found) > 1:
         first, second = list(found)[:2]
         raise InputError(
-            f"domain '{name}': packages bring it twice, in {found[first]} ('{first}') and {found[second]} ('{second}'); "
-            "uninstall one, or copy its folder and give it by include_path"
+            f"domain '{name}': packages bring it twice, '{first}' in {found[first]} and '{second}' in {found[second]};"
+            " uninstall one, or copy its folder and give it by include_path"
         )
     # What comes later comes first: one's own tasks before the plugin's.
     return TaskManager(include_path=[*map(str, found.values()), *paths], include_defaults=False) if found else None

@@ -69,9 +69,7 @@ class Consent:
     ask: Callable[[Sequence[Outside]], bool] | None = None
 
     @classmethod
-    def of_environment(
-        cls, given: bool = False, ask: Callable[[Sequence[Outside]], bool] | None = None
-    ) -> Consent:
+    def of_environment(cls, given: bool = False, ask: Callable[[Sequence[Outside]], bool] | None = None) -> Consent:
         """What the environment says, beside what the command line does."""
         everything = os.environ.get(VARIABLE, "").strip().lower() in ("1", "on", "yes", "true")
         return cls(everything=everything, given=given, ask=ask)
@@ -112,9 +110,9 @@ def outside(folder: Path) -> Outside:
             if other not in found and not _trusted(other):
                 found[other] = None
                 queue.append(other)
-    names = {os.path.relpath(path, folder).replace(os.sep, "/"): path for path in found}
+    called = {os.path.relpath(path, folder).replace(os.sep, "/"): path for path in found}
     try:
-        lines = [f"{sha256_file(path)}  {name}" for name, path in sorted(names.items())]
+        lines = [f"{sha256_file(path)}  {name}" for name, path in sorted(called.items())]
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
     return Outside(folder, tuple(found), sha256_text("\n".join(lines)))

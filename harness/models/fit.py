@@ -4,9 +4,9 @@ Pure functions over dimensions. Every term is something that the harness holds a
 none is fitted. Measured peaks stand beside the estimates in ``docs/doctor.md`` (``benchmarks/fit.py``).
 
 The kinds of terms are those of Rajbhandari et al. 2020 (ZeRO, arXiv:1910.02054, section 3): weights, gradients and
-optimiser's state; activations, counted layer by layer as Korthikanti et al. 2022 do (arXiv:2205.05198, section 4.1), but
-for the layers that run here, which keep other tensors; keys and values (Pope et al. 2022, arXiv:2211.05102, section
-3.3). NF4 takes half a byte and a float32 scale for every 64 weights (Dettmers et al. 2023, arXiv:2305.14314).
+optimiser's state; activations, counted layer by layer as Korthikanti et al. 2022 do (arXiv:2205.05198, section 4.1),
+but for the layers that run here, which keep other tensors; keys and values (Pope et al. 2022, arXiv:2211.05102,
+section 3.3). NF4 takes half a byte and a float32 scale for every 64 weights (Dettmers et al. 2023, arXiv:2305.14314).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from harness.models.shapes import Shape
 # Bytes a parameter takes as a weight.
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 BYTES_QUANTISED = {"nf4": 0.5 + 4 / 64, "int8": 1.0 + 4 / 576}
-LIBRARIES = 900_000_000
-"""Bytes of a Python process that has imported torch, transformers, peft, trl and lm-eval, before any model."""
+LIBRARIES = 670_000_000
+"""Bytes of Python and the libraries after a run on a model of almost no weight (measured, docs/doctor.md)."""
 CUDA_CONTEXT = 600_000_000
 """Bytes that a CUDA context and cuBLAS workspaces take on a GPU; NVIDIA gives no figure, so a round one."""
 
@@ -62,15 +62,17 @@ class Work:
         learned: of them those that bear loss.
         seen: keys that a trained token's attention lays out, for each of the piece's: parts of a tree copy what is
             above them (`harness.evaluation.prefix.parts`).
+        later: whether pieces of the same step were run before, so that gradients are held from the beginning.
     """
 
     rows: int = 64
-    row_tokens: int = 128
+    row_tokens: int = 256
     trunk_tokens: int = 1_024
     chunk: int = 2_048
     piece: int = 1_024
-    learned: int = 256
-    seen: float = 2.0
+    learned: int = 160
+    seen: float = 1.5
+    later: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,17 +112,18 @@ def laid_out(shape: Shape, method: str | None, setup: Setup, training: bool) -> 
     return 2 * (layers * (0.5 if setup.half else 1.0) + head)
 
 
-def trained(shape: Shape, method: str | None, setup: Setup, training: bool) -> float:
+def trained(shape: Shape, method: str | None, setup: Setup, training: bool, gradients: bool = True) -> float:
     """Bytes beside `weights` of what is trained, float32 each.
 
-    Always: the untouched copy to which `ModelSession.activate` goes back. In training: gradient, AdamW's two moments,
-    the copy that undoes trl's casts, the running mean of the weights.
+    Always: the untouched copy to which `ModelSession.activate` goes back. In training: AdamW's two moments, the running
+    mean of the weights; and the gradients, where there are any yet.
     """
+    copies = (4 + gradients) if training else 1
     if method == "sft":
-        return 4.0 * shape.parameters * (6 if training else 1)
+        return 4.0 * shape.parameters * copies
     if method is None:
         return 0.0
-    return 4.0 * shape.adapter(setup.rank) * (7 if training else 2)  # the adapter itself is one of them
+    return 4.0 * shape.adapter(setup.rank) * (1 + copies)  # the adapter itself
 
 
 def kept(shape: Shape, method: str, setup: Setup, work: Work) -> float:
@@ -144,7 +147,7 @@ def kept(shape: Shape, method: str, setup: Setup, work: Work) -> float:
     return size * shape.layers * (attention + 2 * shape.keyed + norms + feed + inner)
 
 
-def inference(shape: Shape, setup: Setup, work: Work = Work(), method: str | None = "lora") -> Need:  # noqa: B008
+def inference(shape: Shape, setup: Setup, work: Work = Work(), method: str | None = "lora") -> Need:
     """Peak of an evaluation (`harness.evaluation.pooled_engine`), with room for the weights that ``method`` trains."""
     size = BYTES[setup.dtype]
     tokens = work.rows * work.row_tokens + work.trunk_tokens
@@ -162,21 +165,30 @@ def inference(shape: Shape, setup: Setup, work: Work = Work(), method: str | Non
     )
 
 
-def training(shape: Shape, method: str, setup: Setup, work: Work = Work()) -> Need:  # noqa: B008
-    """Peak of a training step (`harness.training.sft`): the backward pass of one piece is about to begin."""
-    return Need(
+def training(shape: Shape, method: str, setup: Setup, work: Work = Work()) -> Need:
+    """Peak of a training step (`harness.training.sft`).
+
+    Either a piece's backward pass is about to begin; or, where all weights are trained, it has ended, and the gradients
+    of embedding and head stand beside the sums that they are added to.
+    """
+    common = {"weights": weights(shape, setup), "laid out": laid_out(shape, method, setup, training=True)}
+    begins = Need(
         {
-            "weights": weights(shape, setup),
-            "laid out": laid_out(shape, method, setup, training=True),
-            "gradients and optimiser": trained(shape, method, setup, training=True),
+            **common,
+            "gradients and optimiser": trained(shape, method, setup, training=True, gradients=work.later),
             "activations": work.piece * kept(shape, method, setup, work),
             # Logits, their log-softmax and its gradient, float32 each.
             "logits": 3 * 4.0 * work.learned * shape.vocabulary,
         }
     )
+    if method != "sft":
+        return begins
+    apart = 2 * 4.0 * shape.vocabulary * shape.hidden
+    ends = {**common, "gradients and optimiser": trained(shape, method, setup, training=True) + apart}
+    return max(begins, Need(ends), key=lambda each: each.total)
 
 
-def need(shape: Shape, method: str | None, setup: Setup, work: Work = Work()) -> Need:  # noqa: B008
+def need(shape: Shape, method: str | None, setup: Setup, work: Work = Work()) -> Need:
     """Peak of a run that trains by ``method`` (``lora``, ``qlora``, ``sft``), or only evaluates (``None``): the larger
     of its two phases, since what one holds is handed back before the other."""
     asked = inference(shape, setup, work, method)

@@ -1,4 +1,4 @@
-"""The dimensions of decoder models: of a few that are common, of any with a ``config.json``, of one known by its size."""
+"""The dimensions of decoder models: of a few common ones, by ``config.json``, or guessed by their size."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def shape_of_config(values: Mapping[str, Any], where: str, parameters: int = 0) 
         InputError: no decoder of the usual kind (an encoder-decoder, a mixture of experts, a state-space model), or a
             dimension is missing or senseless.
     """
-    values = {**values, **(values.get("text_config") or {})} if isinstance(values.get("text_config"), Mapping) else values
+    if isinstance(inner := values.get("text_config"), Mapping):
+        values = {**values, **inner}
     family = str(values.get("model_type", ""))
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     if values.get("is_encoder_decoder") or any(values.get(name) for name in experts):
@@ -164,7 +165,8 @@ def typical_shape(parameters: int, embeddings: int = 0) -> Shape:
     """
     near = min(KNOWN.values(), key=lambda shape: abs(shape.parameters - parameters))
     # All widths alike: weights grow with their square.
-    factor = (max(1, parameters - embeddings) / near.linear) ** 0.5 if embeddings else (parameters / near.parameters) ** 0.5
+    of, wanted = (near.linear, max(1, parameters - embeddings)) if embeddings else (near.parameters, parameters)
+    factor = (wanted / of) ** 0.5
     hidden = max(1, round(near.hidden * factor))
     return Shape(
         layers=near.layers,
@@ -173,7 +175,7 @@ def typical_shape(parameters: int, embeddings: int = 0) -> Shape:
         heads=near.heads,
         kv_heads=near.kv_heads,
         head=max(1, round(near.head * factor)),
-        vocabulary=max(1, round(embeddings / hidden)) if embeddings else near.vocabulary,
+        vocabulary=max(1, round(embeddings / hidden if embeddings else near.vocabulary * factor)),
         tied=True if embeddings else near.tied,
         parameters_known=parameters,
     )
