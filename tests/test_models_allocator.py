@@ -65,6 +65,12 @@ print(full, kept, held())
     assert then < full - 150
 
 
+def test_within_the_block_large_blocks_go_back_and_are_kept_again_after_it(library: Library) -> None:
+    with allocator.freed_memory_goes_back():
+        assert library.told == [(-3, 1024 * 1024)]
+    assert library.told[1:] == [(-3, 32 * 1024 * 1024), (-1, 2**31 - 1)]
+
+
 def test_elsewhere_nothing_is_done(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     allocator.keep_freed_memory()
