@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -287,6 +288,8 @@ def write_plan(folder: Path, files: Mapping[str, str], check: Callable[[Path], N
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(content, encoding="utf-8")
         check(temporary)
+        for compiled in [*temporary.rglob("__pycache__")]:  # of the check
+            shutil.rmtree(compiled)
 
 
 def check_folder(folder: Path) -> None:
