@@ -102,7 +102,7 @@ def check_libraries(
 def check_lm_eval() -> Check:
     """Whether lm-eval imports, and finds the domains that ship."""
     try:
-        from harness.evaluation.domain import find_tasks
+        from harness.evaluation.find import find_tasks
         from harness.locate import data_folder
 
         shipped = data_folder("tasks")

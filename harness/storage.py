@@ -54,7 +54,7 @@ def writing(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise EnvironmentFault(
-                f"cannot write {path}: {error.strerror}; choose another folder with --out"
+                f"cannot write {path}: {error.strerror}; make the folder writable or choose another one"
             ) from error
         raise EnvironmentFault(f"cannot write {path}: {error.strerror or error}") from error
 

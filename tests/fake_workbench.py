@@ -15,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from toy import gold, skill_of, toy_domain, toy_guard
 
+import harness.cli.session
 from harness.config import Settings
 from harness.evaluation.engine import Generation, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.loop.listener import Listener, Silent
@@ -305,3 +307,23 @@ def tree(run_dir: Path) -> dict[str, bytes]:
     """Every file of a run by its path, but for hidden ones (the lock, what a killed write left)."""
     files = {path.relative_to(run_dir): path for path in sorted(run_dir.rglob("*")) if path.is_file()}
     return {str(name): path.read_bytes() for name, path in files.items() if not any(p[0] == "." for p in name.parts)}
+
+
+def at_the_command_line(
+    folder: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch, workbench: Callable[[], FakeWorkbench]
+) -> list[FakeWorkbench]:
+    """Settings for the toy in ``folder``, which becomes the current one; the workbenches that the verbs make."""
+    made: list[FakeWorkbench] = []
+
+    def make(settings: Any, recipe: Any, listener: Any) -> tuple[FakeWorkbench, Any]:
+        made.append(workbench())
+        return made[-1], recipe
+
+    monkeypatch.setattr(harness.cli.session, "make_workbench", make)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(folder)
+    Path("harness.yaml").write_text(
+        f"model: fake\ndomain: toy\nguard: toy_guard\nrecipe: toy.yaml\nfewshot: 2\ninclude_path: [{tasks}]\n"
+    )
+    Path("toy.yaml").write_text("method: lora\nstart: latest\npatience: 3\ndata: {mine: 16, rows: 8, first_rows: 12}\n")
+    return made

@@ -16,6 +16,7 @@ from harness.cli.main import main
 from harness.cli.session import configured_domain
 from harness.config import Settings
 from harness.evaluation.domain import load_domain
+from harness.locate import data_folder
 from harness.loop.prepare import dealt_roles
 from harness.storage import sha256_file
 
@@ -333,3 +334,16 @@ def test_neither_a_task_nor_a_file_is_bad_usage(run: Harness, here: Path) -> Non
         code, out, err = run("tasks", "validate", *args)
         assert code == 2
         assert says in out + err
+
+
+def test_tasks_lists_the_domains_that_ship(run: Harness) -> None:
+    code, out, _ = run("tasks")
+    assert code == 0
+    listed = dict(line.split(": ") for line in out.splitlines())
+    assert set(listed) >= {"general", "helpdesk"}
+    assert "helpdesk_routing" in listed["helpdesk"].split(", ")
+
+
+def test_tasks_path_is_the_folder_for_lm_eval(run: Harness) -> None:
+    code, out, _ = run("tasks", "path")
+    assert (code, out) == (0, f"{data_folder('tasks')}\n")

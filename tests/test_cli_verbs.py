@@ -19,7 +19,6 @@ import harness.cli.session
 from harness.cli.main import main
 from harness.exceptions import EnvironmentFault
 from harness.ledger import Ledger
-from harness.locate import data_folder
 from harness.loop.lock import run_lock
 from harness.loop.profile import PHASES
 from harness.storage import read_json
@@ -395,16 +394,3 @@ def test_report_needs_no_model_library(bench: Bench, here: Path, run: Harness) -
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_tasks_lists_the_domains_that_ship(run: Harness) -> None:
-    code, out, _ = run("tasks")
-    assert code == 0
-    listed = dict(line.split(": ") for line in out.splitlines())
-    assert set(listed) >= {"general", "helpdesk"}
-    assert "helpdesk_routing" in listed["helpdesk"].split(", ")
-
-
-def test_tasks_path_is_the_folder_for_lm_eval(run: Harness) -> None:
-    code, out, _ = run("tasks", "path")
-    assert (code, out) == (0, f"{data_folder('tasks')}\n")

@@ -146,6 +146,13 @@ def test_a_table_keeps_separator_quotes_and_line_ends(tmp_path: Path) -> None:
     assert out.read_bytes() == b'"prompt";answer\r\n"a ""b""";"x\r\ny"\r\n\r\nto [EMAIL];=1+1\r\n'
 
 
+def test_a_line_separator_inside_a_cell_ends_no_row(tmp_path: Path) -> None:
+    file, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    file.write_bytes("prompt,answer\nWhy\u2028blue?,Light.\nHow far?,Far.\nHow far?,Far.\n".encode())
+    clean(file, out)
+    assert out.read_bytes() == "prompt,answer\nWhy\u2028blue?,Light.\nHow far?,Far.\n".encode()
+
+
 def test_parquet_keeps_kinds_of_columns(tmp_path: Path) -> None:
     import datetime
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_workbench import TOY_SETTINGS, FakeWorkbench, open_toy, threshold
+from fake_workbench import TOY_SETTINGS, FakeWorkbench, at_the_command_line, open_toy, threshold
 from toy import gold, skill_of, write_toy_tasks
 
-import harness.cli.session
 from harness.cli.main import main
 from harness.evaluation.domain import Domain, load_domain
 from harness.evaluation.engine import Generation, GenerationRequest, Progress
@@ -288,25 +286,14 @@ Harness = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def bench(tmp_path: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch) -> list[Careful]:
+def bench(tmp_path: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch) -> list[FakeWorkbench]:
     """Settings for the toy in the current folder; the workbenches that were made."""
-    made: list[Careful] = []
-
-    def make(settings: Any, recipe: Any, listener: Any) -> tuple[FakeWorkbench, Any]:
-        made.append(Careful(context_length=80))
-        return made[-1], recipe
-
-    monkeypatch.setattr(harness.cli.session, "make_workbench", make)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    Path("harness.yaml").write_text(
-        f"model: fake\ndomain: toy\nguard: toy_guard\nrecipe: toy.yaml\nfewshot: 2\ninclude_path: [{tasks}]\n"
-    )
-    Path("toy.yaml").write_text("method: lora\nstart: latest\npatience: 3\ndata: {mine: 16, rows: 8, first_rows: 12}\n")
-    return made
+    return at_the_command_line(tmp_path, tasks, monkeypatch, lambda: Careful(context_length=80))
 
 
-def test_baseline_says_which_prompt_to_start_from(bench: list[Careful], capsys: pytest.CaptureFixture[str]) -> None:
+def test_baseline_says_which_prompt_to_start_from(
+    bench: list[FakeWorkbench], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["baseline", "--prompts", "plain,careful"]) == 0
     out = capsys.readouterr().out
     assert "careful, best" in out
@@ -319,7 +306,7 @@ def test_baseline_says_which_prompt_to_start_from(bench: list[Careful], capsys: 
 
 
 def test_the_chosen_prompt_is_a_setting_and_part_of_the_runs_identity(
-    bench: list[Careful], capsys: pytest.CaptureFixture[str]
+    bench: list[FakeWorkbench], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["iterate", "--rounds", "1", "--prompt", "careful", "-q"]) == 0
     asked = [text for call in bench[-1].asked() for text in call.texts if "even" not in text]
@@ -338,76 +325,10 @@ def test_the_chosen_prompt_is_a_setting_and_part_of_the_runs_identity(
 
 
 def test_a_prompt_that_is_not_there_is_refused_before_anything_is_asked(
-    bench: list[Careful], capsys: pytest.CaptureFixture[str]
+    bench: list[FakeWorkbench], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["baseline", "--prompts", "fancy"]) == 2
     assert "--prompts: domain 'toy' has no prompt 'fancy'" in capsys.readouterr().err
     assert bench[-1].history == []
     assert main(["baseline", "--prompt", "fancy"]) == 2
     assert "domain 'toy' has no prompt 'fancy'" in capsys.readouterr().err
-
-
-# --- perplexity
-
-
-def test_the_baseline_takes_the_golds_perplexity(bench: list[Careful], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["baseline", "--json"]) == 0
-    rows = [row for row in json.loads(capsys.readouterr().out)["metrics"] if row["metric"] == "perplexity"]
-    assert [(row["items"], row["skill"]) for row in rows] == [("dev", "add"), ("dev", "reverse"), ("dev", "all")]
-    # The scripted model gives a gold answer -1 nat if it knows it and -3 if not, one token each.
-    values = read_json(Path("runs/toy/baseline/perplexity.json")).values()
-    mean = sum(logprob for logprob, _ in values) / len(values)
-    assert rows[-1]["before"]["value"] == pytest.approx(2.718281828**-mean)
-    assert rows[-1]["before"]["stderr"] > 0
-    assert (rows[-1]["method"], rows[-1]["after"]) == ("bootstrap", None)
-    capsys.readouterr()
-    main(["baseline", "-q"])
-    assert bench[-1].asked("loglikelihood") == []  # done phases are not done again
-
-
-def test_the_baseline_takes_a_texts_perplexity(
-    bench: list[Careful], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("texts").mkdir()
-    Path("texts/a.txt").write_text("one two three")
-    Path("texts/b.jsonl").write_text('{"text": "four five"}\n{"text": " "}\n')
-    asked: list[list[str]] = []
-
-    def rolling(self: FakeWorkbench, texts: Sequence[str], progress: Any) -> list[float]:
-        asked.append(list(texts))
-        return [-2.0 * len(text.split()) for text in texts]
-
-    assert main(["baseline", "--text", "texts"]) == 2
-    assert "cannot score plain text; use auto, harness or hf" in capsys.readouterr().err
-    monkeypatch.setattr(FakeWorkbench, "loglikelihood_rolling", rolling, raising=False)
-    for _ in range(2):
-        assert main(["baseline", "--text", "texts", "-q"]) == 0
-    assert asked == [["one two three", "four five"]]
-    capsys.readouterr()
-    assert main(["baseline", "--text", "texts/a.txt", "--json"]) == 0
-    rows = {
-        (r["skill"], r["metric"]): r for r in json.loads(capsys.readouterr().out)["metrics"] if r["items"] == "text"
-    }
-    assert {skill for skill, _ in rows} == {"texts", "a.txt"}
-    assert rows["texts", "word_perplexity"]["before"]["value"] == pytest.approx(7.389, abs=1e-3)
-    assert rows["texts", "bits_per_byte"]["n"] == 2
-    assert rows["a.txt", "word_perplexity"]["before"]["stderr"] is None
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("gone.txt", None, "gone.txt: no such file or folder with text"),
-        ("a.pdf", "x", "a.pdf: text is read from .txt and .jsonl files; convert it"),
-        ("a.jsonl", '{"words": "x"}\n', "a.jsonl: row 1 has no field 'text' with a text; add it"),
-        ("a.txt", " \n", "a.txt: holds no text; name a .txt or .jsonl file, or a folder of them"),
-    ],
-)
-def test_text_that_cannot_be_read_is_refused_before_anything_is_asked(
-    bench: list[Careful], capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
-) -> None:
-    if content is not None:
-        Path(name).write_text(content)
-    assert main(["baseline", "--text", name]) == 2
-    assert message in capsys.readouterr().err
-    assert bench[-1].history == []

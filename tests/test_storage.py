@@ -113,8 +113,8 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     [
         (errno.ENOSPC, "disk full while writing"),
         (errno.EDQUOT, "disk full while writing"),
-        (errno.EACCES, "choose another folder with --out"),
-        (errno.EROFS, "choose another folder with --out"),
+        (errno.EACCES, "make the folder writable or choose another one"),
+        (errno.EROFS, "make the folder writable or choose another one"),
         (errno.EIO, "cannot write"),
     ],
     ids=errno.errorcode.get,

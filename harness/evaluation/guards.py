@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness.evaluation.domain import Domain, DomainTask, Split, find_tasks, load_domain, task_handle
+from harness.evaluation.domain import Domain, DomainTask, Split, load_domain, task_handle
+from harness.evaluation.find import find_tasks
 from harness.evaluation.items import Item
 from harness.evaluation.local_rows import family_of
 from harness.exceptions import HarnessError, InputError

@@ -107,7 +107,7 @@ def _cells(text: str, suffix: str) -> list[_Piece]:
     # As harness.intake.read splits a table: the same separator, the same blank records.
     first = text.partition("\n")[0]
     delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=first.count)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # str.splitlines would split at U+2028, too
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     pieces: list[_Piece] = []
     columns: tuple[str, ...] = ()
