@@ -57,7 +57,7 @@ def _print(console: Console, shown: View) -> None:
     if shown.categories:
         _categories(console, shown.categories)
     word = {"better": "bold green", "worse": "bold red", "mixed": "bold yellow"}.get(shown.word, "bold")
-    console.print(Text(f"{shown.word}: ", style=word).append(_plain(shown.sentence)), soft_wrap=True)
+    console.print(Text(f"{shown.word.capitalize()}. ", style=word).append(_plain(shown.sentence)), soft_wrap=True)
     _changed(console, shown)
 
 
