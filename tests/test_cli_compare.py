@@ -34,7 +34,7 @@ def test_the_table_says_what_broke(files: tuple[str, str], capsys: pytest.Captur
     assert f"Worse. 36 documents: worse, {MINUS}27.8 points (95% interval" in out
     assert "0 fixed and 10 broken" in out
     assert out.count("broken: 000000000000000") == 5
-    assert "and 5 changed documents more" in out
+    assert "and 5 more changed answers" in out
     assert "\x1b" not in out
 
 

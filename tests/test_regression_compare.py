@@ -181,7 +181,7 @@ def test_guards_that_one_side_was_not_asked_are_no_missing_documents() -> None:
     a = joined(answers(1, 1), answers(1, start=10, role="guard", task="arc"))
     comparison = compare(a, answers(1, 1, source="B"))
     assert (comparison.missing, comparison.guard) == ((), None)
-    assert comparison.notes == ("the guards are not compared: A alone was asked them, or these of them",)
+    assert comparison.notes == ("the guards of A are not compared: the other side was not asked them",)
 
 
 def test_a_guard_in_plain_output_meets_the_runs_own() -> None:

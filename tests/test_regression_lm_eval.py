@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lm_eval_outputs import change_json, change_rows, make_outputs, only
 
+from harness.cli.main import main
 from harness.errors.setup import load_taxonomy
 from harness.exceptions import InputError
 from harness.regression.answers import prompt_hash
@@ -114,6 +115,23 @@ def test_two_models_are_paired_document_by_document(outputs: tuple[Path, Path, P
     assert row.paired.broken == sum(after[doc] < before[doc] for doc in before)
     assert row.paired.fixed + row.paired.broken > 0  # two models that answer alike would show nothing here
     assert (comparison.new, comparison.missing) == ((), ())
+
+
+def test_the_command_compares_two_models_that_lm_eval_asked(
+    outputs: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(outputs[1]), str(outputs[2]), "--json", "--classify"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name, task in found["tasks"].items():
+        before, after = (logged(folder, name) for folder in outputs[1:])
+        first = before[0]["filter"]
+        metric = "acc" if name == "toy_guard" else "exact_match"
+        scores = [[row[metric] for row in rows if row["filter"] == first] for rows in (before, after)]
+        assert task["n"] == len(scores[0])
+        assert (task["before"], task["after"]) == pytest.approx([sum(each) / len(each) for each in scores])
+        assert task["delta"] == pytest.approx(task["after"] - task["before"])
+    assert found["a"]["model"] != found["b"]["model"]
+    assert found["categories"]["wrong_answer"]["n"] > 0
 
 
 # --- prompts that a run's cannot be held against

@@ -122,9 +122,9 @@ def _changed(console: Console, shown: View) -> None:
 
 
 def _brief(excerpt: Excerpt) -> str:
-    """What stands at the beginning of a text, or of a prompt at its end, on one line."""
+    """An excerpt on one line: of a prompt its end, of others the beginning."""
     text = " ".join("".join(piece for piece, _ in excerpt.segments).split())
-    return f"...{text[-WIDTH:]}" if excerpt.before and len(text) > WIDTH else shorten(text, WIDTH)
+    return f"... {text}" if excerpt.before else shorten(text, WIDTH)
 
 
 def _plain(text: str) -> Text:
