@@ -115,10 +115,9 @@ def _changed(console: Console, shown: View) -> None:
             if shortened or name in ("A", "B"):
                 label = f"[{category}] " if category else ""
                 console.print(Text(f"  {name:<6} ").append(_plain(f"{label}{shortened or '(empty)'}")), soft_wrap=True)
-    if shown.flips > len(shown.cases):
-        console.print(
-            f"and {plural(shown.flips - len(shown.cases), 'changed document')} more, in --format json or html"
-        )
+    more = shown.flips - len(shown.cases)
+    if more > 0:
+        console.print(f"and {more:,} more changed answers, in --format json or html")
 
 
 def _brief(excerpt: Excerpt) -> str:
