@@ -50,17 +50,12 @@ def read_answers(source: str | Path, taxonomy: Taxonomy | None = None) -> Answer
         raise InputError(f"{path}: no such file or folder; name {ACCEPTED}")
     if path.is_file():
         return _file(path, taxonomy)
-    place = path.resolve()
-    if is_run(place):
-        return _run(path, place)
-    if (place / RESPONSES).is_file() or (place / SCORES).is_file():
-        return _evaluation(path, place)
-    run_dir = _run_of(place)
-    if run_dir is not None:
-        number = _round_number(place, run_dir)
-        if number is None:
-            raise InputError(f"{path}: is a folder of a run, but no round and no evaluation; name {ACCEPTED}")
-        return _round(path, run_dir, number)
+    try:
+        found = _saved(path, path.resolve())
+    except (KeyError, TypeError, AttributeError) as error:  # JSON of another shape than this program writes
+        raise InputError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if found is not None:
+        return found
     from harness.regression.lm_eval_files import is_lm_eval_output
     from harness.regression.lm_eval_output import read_lm_eval
 
@@ -85,6 +80,21 @@ def _file(path: Path, taxonomy: Taxonomy | None) -> AnswerSet:
     from harness.regression.baseline_file import read_baseline
 
     return read_baseline(path)
+
+
+def _saved(path: Path, place: Path) -> AnswerSet | None:
+    """The answers of a run or of a part of one; ``None`` for a folder of another kind."""
+    if is_run(place):
+        return _run(path, place)
+    if (place / RESPONSES).is_file() or (place / SCORES).is_file():
+        return _evaluation(path, place)
+    run_dir = _run_of(place)
+    if run_dir is None:
+        return None
+    number = _round_number(place, run_dir)
+    if number is None:
+        raise InputError(f"{path}: is a folder of a run, but no round and no evaluation; name {ACCEPTED}")
+    return _round(path, run_dir, number)
 
 
 def _run(path: Path, run_dir: Path) -> AnswerSet:
@@ -128,10 +138,7 @@ def _answers(path: Path, run_dir: Path, number: int | None, folder: Path, guard:
     parts = [(load_evaluation(folder), "guard" in folder.name)]
     if guard is not None:
         parts.append((load_evaluation(guard), True))
-    try:
-        return _as_set(path, parts, _identity(run_dir, number, parts))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{run_dir / MANIFEST}: damaged ({type(error).__name__}: {error})") from error
+    return _as_set(path, parts, _identity(run_dir, number, parts))
 
 
 def _as_set(path: Path, parts: list[tuple[Evaluation, bool]], identity: Identity) -> AnswerSet:
