@@ -17,6 +17,7 @@ from harness.errors.setup import load_taxonomy
 from harness.errors.taxonomy import classify
 from harness.evaluation.domain import Domain, load_domain
 from harness.evaluation.items import Item, ItemResult
+from harness.intake.model import model_text
 from harness.loop.prepare import dealt_roles
 
 Init = Callable[..., tuple[int, str, str]]
@@ -50,6 +51,17 @@ def roles_of(domain: Domain) -> Mapping[Any, tuple[Item, ...]]:
 
 def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "in")
+
+
+def test_the_card_counts_the_tokens_of_what_will_be_asked(init: Init, tmp_path: Path, model: Path) -> None:
+    assert init(mails())[0] == 0
+    text = model_text(str(model))
+    domain = domain_of(tmp_path / "shop")
+    asked = [domain.context(item, text.chat_template) for items in roles_of(domain).values() for item in items]
+    lengths = text.count_tokens(asked)
+    prompt = json.loads((tmp_path / "shop" / "data_card.json").read_text())["tokens"]["prompt"]
+    assert prompt["longest"] == max(lengths)
+    assert prompt["mean"] == pytest.approx(sum(lengths) / len(lengths))
 
 
 def test_a_file_becomes_a_domain_with_all_that_belongs_to_it(init: Init, tmp_path: Path) -> None:

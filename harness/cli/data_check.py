@@ -86,6 +86,7 @@ def _card(
     from harness.intake.check import take
     from harness.intake.model import model_text
     from harness.intake.read import read_rows
+    from harness.intake.write import prompts_of
 
     quiet_libraries()
     text = model_text(model) if model else None
@@ -103,6 +104,7 @@ def _card(
         context=text.context_length if text else None,
         tokens_per_second=tokens_per_second,
         refused=taken.refused,
+        prompts=prompts_of(taken.shape, taken.examples) if text else None,
     )
 
 

@@ -54,7 +54,7 @@ def init(
     from harness.intake.model import model_text
     from harness.intake.read import read_rows
     from harness.intake.shapes import recognise
-    from harness.intake.write import Choices, check_folder, domain_name, plan, write_plan
+    from harness.intake.write import Choices, check_folder, domain_name, plan, prompts_of, write_plan
 
     quiet_libraries()
     check_folder(folder)
@@ -70,7 +70,7 @@ def init(
     text = model_text(model or Settings().model)
     if text.notice:
         click.echo(one_line(text.notice))
-    card = _data_card(examples, rows, source, text)
+    card = _data_card(examples, rows, source, text, prompts_of(shape, examples, template))
     choices = Choices(chosen, text.name, template, off_topic.strip() if off_topic else None)
     made = plan(shape, examples, choices, text.count_tokens, text.context_length)
     for line in (made.form.describe(), *made.notices):
@@ -86,7 +86,9 @@ def init(
     click.echo(f"next: cd {one_line(str(folder))} && harness baseline && harness iterate --rounds 5")
 
 
-def _data_card(examples: Sequence[Example], rows: Sequence[Row], source: str, text: ModelText) -> Card:
+def _data_card(
+    examples: Sequence[Example], rows: Sequence[Row], source: str, text: ModelText, prompts: Sequence[str] | None
+) -> Card:
     """Show what the file is; what would spoil the work stops, before anything is written.
 
     Raises:
@@ -96,7 +98,9 @@ def _data_card(examples: Sequence[Example], rows: Sequence[Row], source: str, te
     from harness.exceptions import InputError
     from harness.intake.card import data_card
 
-    card = data_card(examples, rows, text.tokenizer, source=source, model=text.name, context=text.context_length)
+    card = data_card(
+        examples, rows, text.tokenizer, source=source, model=text.name, context=text.context_length, prompts=prompts
+    )
     print_card(card)
     if card.stops:
         raise InputError(card.stops[0].line)

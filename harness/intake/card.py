@@ -125,6 +125,7 @@ def data_card(
     tokens_per_second: float | None = None,
     roles: Mapping[Role, Collection[int]] | None = None,
     refused: Sequence[InputError] = (),
+    prompts: Sequence[str] | None = None,
 ) -> Card:
     """Look at a file through all checks.
 
@@ -140,6 +141,8 @@ def data_card(
         roles: places of the examples by role, where they have been dealt; by default as `harness.evaluation.roles`
             deals items of these texts, which comes to the same counts but for a few.
         refused: why rows could not be read as examples, where they could not.
+        prompts: what is asked of each example, instruction and all (`harness.intake.write.prompts_of`); where left
+            out, lengths are those of the file's own texts.
 
     Raises:
         ImportError: py3langid is not installed.
@@ -148,7 +151,7 @@ def data_card(
     notes: tuple[str, ...] = ()
     if roles is None:
         roles, notes = dealt_examples(examples, pairs)
-    counted = count_tokens(examples, tokenizer) if tokenizer is not None and examples else None
+    counted = count_tokens(examples, tokenizer, prompts) if tokenizer is not None and examples else None
     limit = context or (context_of(tokenizer) if tokenizer is not None else None)
     column = chat_column(rows)
     found = Evidence(

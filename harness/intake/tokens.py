@@ -67,19 +67,21 @@ class Counted:
     framed: bool
 
 
-def count_tokens(examples: Sequence[Example], tokenizer: Any) -> Counted:
+def count_tokens(examples: Sequence[Example], tokenizer: Any, prompts: Sequence[str] | None = None) -> Counted:
     """Tokenise every example once.
 
     Args:
         examples: any.
         tokenizer: of the transformers kind.
+        prompts: what is asked of each, shape (examples,); where left out, the texts of the file alone.
     """
-    prompts = _lengths(tokenizer, [whole_text(example) for example in examples])
+    asked = [whole_text(example) for example in examples] if prompts is None else prompts
+    lengths = _lengths(tokenizer, asked)
     answers = _lengths(tokenizer, [example.answer for example in examples])
     frame, framed = _frame(tokenizer)
-    prompts = [length + frame for length in prompts]
-    whole = tuple(prompt + answer + 1 for prompt, answer in zip(prompts, answers, strict=True))
-    return Counted(tuple(prompts), tuple(answers), whole, framed)
+    framed_lengths = tuple(length + frame for length in lengths)
+    whole = tuple(prompt + answer + 1 for prompt, answer in zip(framed_lengths, answers, strict=True))
+    return Counted(framed_lengths, tuple(answers), whole, framed)
 
 
 def context_of(tokenizer: Any) -> int | None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.exceptions import InputError
 from harness.intake.documents import SPLITS, Document, document, fields, lean
@@ -19,6 +19,9 @@ from harness.intake.scoring import F1_RIGHT
 from harness.intake.shapes import Shape
 from harness.locate import data_folder
 from harness.storage import atomic_directory, canonical_json, sha256_text, writing
+
+if TYPE_CHECKING:
+    from harness.evaluation.templates import Template
 
 LEAST_EXAMPLES = 20
 """Fewer cannot give training, dev, gate and test something each."""
@@ -110,8 +113,6 @@ def plan(
         InputError: too few examples, an answer that cannot be scored, training and test that are the same, or a
             template that cannot be used; names the row where there is one.
     """
-    from harness.evaluation.templates import load_template
-
     if len(examples) < LEAST_EXAMPLES:
         raise InputError(
             f"{examples[0].place if examples else 'the file'}: {len(examples):,} "
@@ -139,7 +140,7 @@ def plan(
     docs: dict[str, list[Document]] = {}
     for (split, _), doc in zip(placed, trimmed, strict=True):
         docs.setdefault(_split_name(split, by_split), []).append(doc)
-    template = load_template(choices.template or ("chat" if any(e.turns for e in examples) else "plain"))
+    template = _template(choices.template, examples)
     files = {f"tasks/{choices.name}/data/{split}.jsonl": _lines(docs[split]) for split in SPLITS if split in docs}
     files[f"tasks/{choices.name}/prompt.j2"] = template.path.read_text(encoding="utf-8-sig")
     if form.schema is not None:
@@ -171,6 +172,30 @@ def plan(
     }
     files |= {target.format(name=choices.name): _rendered(name, values) for name, target in _FILES.items()}
     return Plan(files, form, {split: len(found) for split, found in docs.items()}, tuple(notices), tuple(trimmed[:3]))
+
+
+def prompts_of(shape: Shape, examples: Sequence[Example], template: str | None = None) -> list[str] | None:
+    """What is asked of each example in a domain that `plan` makes, before the model's chat template.
+
+    Returns:
+        Shape (examples,); ``None`` where `plan` refuses the examples, and says why.
+
+    Raises:
+        InputError: the template cannot be used.
+    """
+    asked = _template(template, examples)
+    try:
+        form = infer_form(shape, examples)
+    except InputError:
+        return None
+    docs = (document(example, form, "") for example in examples)
+    return [asked.render(fields(doc, form.instruction, shape.labels)) for doc in docs]
+
+
+def _template(name: str | None, examples: Sequence[Example]) -> Template:
+    from harness.evaluation.templates import load_template
+
+    return load_template(name or ("chat" if any(example.turns for example in examples) else "plain"))
 
 
 def _split_name(split: FileSplit | None, by_split: Mapping[FileSplit | None, Sequence[Example]]) -> str:
