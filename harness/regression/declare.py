@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from harness.config import Settings
@@ -160,7 +160,7 @@ def gate_of(entry: Mapping[str, Any], where: str = "", on_uncertain: OnUncertain
         raise InputError(
             f"{where or 'gate'}: expected one gate, found {len(gates)}: {_list(gate.name for gate in gates)}"
         )
-    return gates[0]
+    return replace(gates[0], where=where)
 
 
 def gates_of(entry: Any, where: str, on_uncertain: OnUncertain | None = None) -> list[Gate]:
