@@ -91,6 +91,11 @@ class Settings:
         state: folder of what is kept of a domain's items across runs; empty for the user's data directory
             (``docs/roles.md``).
         classifiers: which error classifiers run, and categories of one's own (``docs/classifiers.md``).
+        gates: what must hold of a model, as it stands in the file (`harness.regression.declare`, ``docs/gates.md``).
+        on_uncertain: whether a gate that is too close to call passes; ``None`` leaves it to the kind of gate.
+        known_failures: items that may fail for now, as they stand in the file: ``item``, ``reason``, ``until``.
+        baselines: folder of the baselines that gates compare with, from the file's own folder.
+        file: where it was read; ``None`` without a file. Cannot be set in it.
     """
 
     model: str = "smollm2-135m-instruct"
@@ -113,10 +118,17 @@ class Settings:
     cache: bool = True
     state: str = ""
     classifiers: ClassifierSettings = dataclasses.field(default_factory=ClassifierSettings)
+    gates: Any = dataclasses.field(default_factory=list)
+    on_uncertain: Literal["pass", "fail"] | None = None
+    known_failures: Any = dataclasses.field(default_factory=list)
+    baselines: str = "baselines"
+    file: YamlFile | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain mapping for ``config.yaml``."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(dataclasses.replace(self, file=None))
+        del values["file"]
+        return values
 
     def identity(self) -> dict[str, Any]:
         """What of it makes two runs different: not where things lie, nor what changes time alone."""
@@ -125,8 +137,12 @@ class Settings:
         return {**kept, "guard": self.guard if isinstance(self.guard, str) else list(self.guard)}
 
 
-# Device, recipe, classifiers and rows of a file are in it by what they resolve to; the cache changes no answers.
-_NOT_IDENTITY = {"include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers", "train_from"}
+# Device, recipe, classifiers and rows of a file are in it by what they resolve to; the cache changes no answers, and
+# what must hold of a model changes none of it.
+_NOT_IDENTITY = {
+    "include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers", "train_from",
+    "gates", "on_uncertain", "known_failures", "baselines",
+}  # fmt: skip
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
     "batch_size": (1, 4096),
@@ -150,7 +166,7 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
         file = read_yaml(path)
         if isinstance(names := file.values.get("domain"), list) and all(isinstance(name, str) for name in names):
             file = dataclasses.replace(file, values={**file.values, "domain": ",".join(names)})
-        settings = file.build(Settings, ranges=_RANGES)
+        settings = file.build(Settings, ranges=_RANGES, given={"file": file})
         base = path.resolve().parent
         settings = dataclasses.replace(
             settings,

@@ -24,7 +24,7 @@ class YamlFile:
     Attributes:
         path: for messages.
         values: the mapping; an empty file is an empty mapping.
-        lines: dotted key -> line, from 1.
+        lines: dotted key -> line, from 1; the entries of a list go by their places, as in ``gates.0.metric``.
     """
 
     path: Path
@@ -159,14 +159,22 @@ def read_yaml(path: Path) -> YamlFile:
     if not isinstance(values, dict):
         raise InputError(f"{at(path, 1)}: expected 'field: value' lines, found {type(values).__name__}")
     lines: dict[str, int] = {}
+    seen: set[int] = set()  # an alias names a node again, even one that it lies in
 
-    def walk(mapping: Any, prefix: str) -> None:
-        for key, value in mapping.value:
-            dotted = f"{prefix}.{key.value}" if prefix else str(key.value)
-            lines[dotted] = key.start_mark.line + 1
-            if isinstance(value, yaml.MappingNode):
-                walk(value, dotted)
+    def walk(node: Any, prefix: str) -> None:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            children = [(str(key.value), key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            children = [(str(place), value, value) for place, value in enumerate(node.value)]
+        else:
+            return
+        for name, named, value in children:
+            dotted = f"{prefix}.{name}" if prefix else name
+            lines[dotted] = named.start_mark.line + 1
+            walk(value, dotted)
 
-    if isinstance(node, yaml.MappingNode):
-        walk(node, "")
+    walk(node, "")
     return YamlFile(path, values, lines)
