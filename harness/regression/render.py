@@ -261,7 +261,10 @@ def github(results: Sequence[GateResult], file: str = "harness.yaml") -> str:
     for level, given in found.items():
         if len(given) > ANNOTATIONS:
             left = len(given) - ANNOTATIONS + 1
-            given = [*given[: ANNOTATIONS - 1], (f"{left} more", "; ".join(_line(title, 80) for title, _ in given[-left:]))]
+            given = [
+                *given[: ANNOTATIONS - 1],
+                (f"{left} more", "; ".join(_line(title, 80) for title, _ in given[-left:])),
+            ]
         for title, message in given:
             place = f"file={_property(file)},title={_property(_line(title, LONGEST_NAME))}"
             lines.append(f"::{level} {place}::{_data(_harmless(visible(shorten(message))))}")
