@@ -137,7 +137,7 @@ def as_markdown(history: History, last: int) -> str:
     """The tables in Markdown, for a job summary or a wiki."""
     parts = []
     for sheet in sheets(history, last):
-        lines = [f"## {markdown(sheet.title[0].upper() + sheet.title[1:])}", ""]
+        lines = [f"## {_cell(sheet.title[0].upper() + sheet.title[1:])}", ""]
         lines += [f"| {' | '.join(sheet.columns)} |", "|" + "---|" * len(sheet.columns)]
         lines += [f"| {' | '.join(map(_cell, row))} |" for row in sheet.rows]
         parts.append("\n".join(lines) + "\n")
