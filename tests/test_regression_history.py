@@ -73,8 +73,21 @@ def test_a_torn_last_line_is_passed_over_and_dropped_by_the_next_record(tmp_path
     with path.open("a") as stream:
         stream.write('{"schema": 1, "ti')
     assert len(read_history(tmp_path).records) == 1
-    keep(tmp_path, hours=1)
+    keep(tmp_path, hours=1, commit="next")
     assert len(read_history(tmp_path).records) == 2
+
+
+def test_what_says_the_same_again_is_kept_once(tmp_path: Path) -> None:
+    keep(tmp_path, commit="a")
+    keep(tmp_path, hours=1, commit="a")
+    assert len(read_history(tmp_path).records) == 1
+
+
+def test_what_fails_now_or_is_another_commit_is_kept_again(tmp_path: Path) -> None:
+    keep(tmp_path, commit="a")
+    keep(tmp_path, 1, "fail", commit="a")
+    keep(tmp_path, 2, "fail", commit="b")
+    assert len(read_history(tmp_path).records) == 3
 
 
 @pytest.mark.parametrize(
@@ -102,14 +115,14 @@ def test_a_folder_that_cannot_be_made_is_an_environment_fault(tmp_path: Path) ->
         keep(tmp_path / "runs")
 
 
-def _append(folder: str) -> None:
-    for _ in range(20):
-        keep(Path(folder))
+def _append(folder: str, name: str) -> None:
+    for number in range(20):
+        keep(Path(folder), commit=f"{name}{number}")
 
 
 def test_processes_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_append, args=(str(tmp_path),)) for _ in range(2)]
+    workers = [context.Process(target=_append, args=(str(tmp_path), name)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -206,7 +219,7 @@ def test_the_tables_show_gates_over_time_and_what_failed(tmp_path: Path) -> None
 
 def test_only_the_latest_records_of_a_domain_are_shown(tmp_path: Path) -> None:
     for hours in range(5):
-        keep(tmp_path, hours, domain="a")
+        keep(tmp_path, hours, domain="a", commit=str(hours))
     keep(tmp_path, domain="b")
     history = read_history(tmp_path)
     assert [len(sheet.rows) for sheet in sheets(history, 3) if "evaluations" in sheet.title] == [3, 1]

@@ -105,7 +105,8 @@ def record_gates(
 ) -> Path:
     """Append what the gates said to ``gates.jsonl`` in ``folder`` (created) and return its path.
 
-    Several processes may append at once. A line that a power cut tore is dropped first.
+    Several processes may append at once. A line that a power cut tore is dropped first. What says the same as the
+    latest line, of the same weights and commit, is not kept twice: CI asks once for each format.
 
     Args:
         now: with a time zone.
@@ -121,8 +122,9 @@ def record_gates(
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{LOG}.lock"):
-            _drop_torn(path)
-            append_line(path, line.encode("utf-8", "backslashreplace").decode())
+            latest = _whole_lines(path)[-1:]
+            if not latest or _told(latest[0]) != _told(line.encode("utf-8", "backslashreplace")):
+                append_line(path, line.encode("utf-8", "backslashreplace").decode())
     return path
 
 
@@ -156,13 +158,24 @@ def commit_of(environment: Mapping[str, str]) -> str:
     return environment.get("GITHUB_SHA") or environment.get("CI_COMMIT_SHA") or ""
 
 
-def _drop_torn(path: Path) -> None:
+def _whole_lines(path: Path) -> list[bytes]:
+    """The lines of the file, from whose end a torn one is cut off."""
     if not path.exists():
-        return
+        return []
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
     if whole < len(data):
         os.truncate(path, whole)
+    return data[:whole].splitlines()
+
+
+def _told(line: bytes) -> Any:
+    """A line without what the clock put into it."""
+    try:
+        raw = json.loads(line)
+        return {key: value for key, value in raw.items() if key not in ("time", "seconds")}
+    except (ValueError, AttributeError):
+        return line
 
 
 def read_history(folder: Path) -> History:
