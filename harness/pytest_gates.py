@@ -145,9 +145,15 @@ class Gates:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
-        """Let a gate's result travel with its report."""
+        """Let a gate's result travel with its report; one that was skipped has not passed."""
         report = yield
-        if isinstance(item, GateItem) and call.when == "call" and item.result is not None:
+        if not isinstance(item, GateItem):
+            return report
+        if report.skipped and not hasattr(report, "wasxfail"):
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+            report.outcome = "failed"
+            report.longrepr = f"{_one_line(why)}: a gate that is not judged has not passed; deselect it, or undeclare it"
+        if call.when == "call" and item.result is not None:
             setattr(report, _REPORTED, item.result.as_dict())
         return report
 

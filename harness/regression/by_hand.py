@@ -181,7 +181,7 @@ class Evaluated:
         if gate.kind == "latency" and answers.seconds is None:
             answers = self.gating.ask(self.guard, timed=True)
         known = replace(self.gating.declared, gates=())
-        baseline, why_not = self.gating.comparable_with(answers, gate.kind == "guard")
+        baseline, why_not = self.gating.comparable_with(answers)
         those = Declared((gate,), known.known, known.categories)
         (result,) = judge(those, answers, baseline, self.gating.today(), why_not)
         if not result.passed:

@@ -18,6 +18,7 @@ from harness.loop.listener import Silent
 from harness.regression import memo
 from harness.regression.adapter import recipe_for
 from harness.regression.answers import Answer, AnswerSet, Identity, from_evaluation
+from harness.regression.identity import weights_id
 from harness.storage import canonical_json, sha256_text
 
 if TYPE_CHECKING:
@@ -125,7 +126,6 @@ def _ask(settings: Settings, recipe: Recipe, adapter: Path | None, merged: bool,
     from harness.loop.assemble import configured_domain, make_workbench
     from harness.loop.prepare import dealt_roles
     from harness.models.fingerprint import adapter_hash, library_versions
-    from harness.regression.read import weights_id
 
     domain, guards, state = configured_domain(settings)
     taxonomy = load_taxonomy(settings.classifiers, domain.folders)

@@ -114,14 +114,10 @@ class Gating:
     @cached_property
     def baseline(self) -> tuple[AnswerSet | None, str]:
         """The baseline, and why there is none that can be compared with."""
-        return self.comparable_with(self.answers, self.declared.needs_guard)
+        return self.comparable_with(self.answers)
 
-    def comparable_with(self, answers: AnswerSet, guard: bool) -> tuple[AnswerSet | None, str]:
-        """The baseline if ``answers`` can be compared with it, and else why not.
-
-        Args:
-            guard: whether the guards count; where they do not, either side may have been asked them or not.
-        """
+    def comparable_with(self, answers: AnswerSet) -> tuple[AnswerSet | None, str]:
+        """The baseline if ``answers`` can be compared with it, and else why not."""
         path = self.baseline_path
         if not path.exists():
             return None, (
@@ -130,8 +126,6 @@ class Gating:
             )
         try:
             found = read_baseline(path)
-            if not guard:
-                found, answers = _without_guards(found), _without_guards(answers)
             comparable(found, answers)
         except InputError as error:
             return None, str(error)
@@ -183,15 +177,6 @@ class Gating:
         now = f"{_score(answers):.1%} of {len(answers.of('domain')):,} items"
         was = f", in place of {_score(before):.1%} of {len(before.of('domain')):,}" if before else ""
         return f"baseline written: {path} ({answers.identity.model or answers.source}: {now}{was})"
-
-
-def _without_guards(answers: AnswerSet) -> AnswerSet:
-    own = answers.of("domain")
-    if not own or len(own) == len(answers.answers):
-        return answers
-    asked = {answer.task for answer in own}
-    tasks = {name: value for name, value in answers.identity.tasks.items() if name in asked}
-    return replace(answers, answers=own, identity=replace(answers.identity, tasks=tasks))
 
 
 def _score(answers: AnswerSet) -> float:

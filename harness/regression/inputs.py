@@ -1,6 +1,6 @@
 """What a model's answers hang on, read from disk: neither the model nor lm-eval is loaded, and no task's code runs.
 
-Two evaluations with equal inputs give equal answers, so that kept ones can stand for new ones (`harness.regression.memo`).
+Evaluations with equal inputs give equal answers, so kept ones can stand for new ones (`harness.regression.memo`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import platform
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
