@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),
     "gate": Verb("harness.cli.gate:gate", "Judge a model or saved answers by the gates of harness.yaml."),
     "history": Verb("harness.cli.history:history", "Show scores and gates over all runs of a project."),
+    "compare": Verb("harness.cli.compare:compare", "Compare two models' answers, document by document."),
     "verify": Verb("harness.cli.verify:verify", "Recompute a run's decisions from what is on disk, without a model."),
     "rescore": Verb("harness.cli.rescore:rescore", "Classify a run's saved responses anew and show what moved."),
     "promote": Verb("harness.cli.by_hand:promote", "Make a round the champion by hand."),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.exceptions import InputError
 from harness.gate.pairing import RIGHT, compare_named, first
 from harness.gate.verdict import Paired
 from harness.regression.answers import Answer, AnswerSet, Role
+from harness.regression.matching import SINCE, differences, noted
 
 ALPHA = 0.05
 State = Literal["improvement", "regression", "no change", "new", "missing"]
@@ -120,7 +121,7 @@ class Comparison:
         domain, guard: all documents of that role; ``None`` where neither side has one.
         tasks, skills: in the order domain, guard, then by name.
         categories: by name; empty where one side was not classified.
-        flips: first what broke, then what was fixed, larger changes first; then by task and id.
+        flips: the domain's before the guards'; first what broke, then what was fixed, larger changes first.
         new, missing: ids of documents that only ``b``, or only ``a``, answered; in order.
         notes: what makes the two unlike beside the model, one line each.
     """
@@ -148,12 +149,6 @@ class Comparison:
         """Rows that are confirmed to be worse: totals, tasks, skills."""
         return tuple(row for row in (*self.totals, *self.tasks, *self.skills) if row.state == "regression")
 
-    def as_dict(self) -> dict[str, Any]:
-        """The object that ``harness compare --json`` prints."""
-        from harness.regression.compare_json import comparison_dict
-
-        return comparison_dict(self)
-
 
 def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
     """Compare the answers ``b`` with the answers ``a`` to the same documents.
@@ -178,6 +173,12 @@ def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
             f"no document is in both {a.source} and {b.source} ({first(a.by_item)} and {first(b.by_item)}); "
             "these are answers to other documents or tasks"
         )
+    notes = _notes(a, b, both)
+    if not any("guard" in (a.by_item[item].role, b.by_item[item].role) for item in both):
+        for side in (a, b):
+            if side.of("guard"):
+                notes = (*notes, f"the guards are not compared: {side.source} alone was asked them, or these of them")
+        a, b = _without_guards(a), _without_guards(b)
     clusters = _clusters(a, b, both)
     totals = _rows(a, b, clusters, lambda answer: "guard" if answer.role == "guard" else "all", alpha)
     by_role = {row.role: row for row in totals}
@@ -193,8 +194,12 @@ def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
         flips=_flips(a, b, both),
         new=tuple(sorted(b.by_item.keys() - a.by_item.keys())),
         missing=tuple(sorted(a.by_item.keys() - b.by_item.keys())),
-        notes=_notes(a, b, both),
+        notes=notes,
     )
+
+
+def _without_guards(answers: AnswerSet) -> AnswerSet:
+    return replace(answers, answers=answers.of("domain")) if answers.of("guard") else answers
 
 
 def _figures(paired: Paired | None) -> dict[str, Any]:
@@ -279,8 +284,6 @@ def _mean(answers: Sequence[Answer]) -> float | None:
 
 
 def _with_states(rows: Sequence[Row], alpha: float) -> list[Row]:
-    from dataclasses import replace
-
     states = _states([row.paired for row in rows], alpha)
     return [replace(row, state=states.get(place, row.state)) for place, row in enumerate(rows)]
 
@@ -336,8 +339,6 @@ def _categories(
         counts = (len(old) - round(sum(old)), len(now) - round(sum(now)))
         rows.append(CategoryRow(name, "no change", *counts, paired, len(pairs) - len(judged)))
     states = _states([row.paired for row in rows], alpha)
-    from dataclasses import replace
-
     return tuple(replace(row, state=states.get(place, row.state)) for place, row in enumerate(rows))
 
 
@@ -353,12 +354,26 @@ def _flips(a: AnswerSet, b: AnswerSet, both: Iterable[str]) -> tuple[Flip, ...]:
         flips.append(Flip(change, old, now))
     order = {"broken": 0, "worse": 1, "fixed": 2, "better": 3}
 
-    def rank(flip: Flip) -> tuple[int, float, str, str]:
+    def rank(flip: Flip) -> tuple[bool, int, float, str, str]:
         size = abs(flip.after.correct - flip.before.correct)
-        return order[flip.change], -size, flip.after.task, flip.after.item
+        guard = "guard" in (flip.before.role, flip.after.role)
+        return guard, order[flip.change], -size, flip.after.task, flip.after.item
 
     return tuple(sorted(flips, key=rank))
 
 
 def _notes(a: AnswerSet, b: AnswerSet, both: Sequence[str]) -> tuple[str, ...]:
-    return ()
+    found = [*differences(a, b), *(line.removeprefix(SINCE) for line in noted(a, b))]
+    # Prompts whose hashes are not known, of which both sides have the whole text.
+    pairs = [(a.by_item[item], b.by_item[item]) for item in both]
+    unknown = [pair for pair in pairs if all(each.prompt and not each.prompt_sha256 for each in pair)]
+    other = [now.item for old, now in unknown if old.prompt != now.prompt]
+    if other:
+        found.append(f"the prompts of {len(other)} of {len(unknown)} items differ ({first(other)})")
+    for side in (a, b):
+        left_out = side.identity.settings.get("left_out")
+        if isinstance(left_out, Mapping) and left_out:
+            found.append(f"{side.source}: left out: {', '.join(f'{task} ({why})' for task, why in left_out.items())}")
+    if a.classified != b.classified:
+        found.append(f"categories are not compared: {(b if a.classified else a).source} is not classified")
+    return tuple(found)

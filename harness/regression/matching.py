@@ -17,6 +17,7 @@ UPDATE = (
 )
 ONLY_NOTED = frozenset({"engine", "batch_size", "device", "dtype", "cache", "max_batch_size"})
 """Settings that change answers in ties alone, if at all."""
+SINCE = "since the baseline: "
 ITEMS_TELL = frozenset({"limit", "guard_limit"})
 """Settings that show in the items."""
 
@@ -30,20 +31,25 @@ def comparable(baseline: AnswerSet, now: AnswerSet) -> None:
     Raises:
         InputError: items, task versions, prompts, classifier versions or settings differ; names each difference.
     """
-    found = [*_items(baseline, now), *_tasks(baseline, now), *_prompts(baseline, now)]
+    found = [*_items(baseline, now), *differences(baseline, now)]
+    if found:
+        raise InputError(f"{baseline.source}: no baseline for {now.source}: {'; '.join(found)}; {UPDATE}")
+
+
+def differences(baseline: AnswerSet, now: AnswerSet) -> list[str]:
+    """What beside the items makes answers unlike, one line each: tasks, prompts, classifier versions, settings."""
+    found = [*_tasks(baseline, now), *_prompts(baseline, now)]
     if baseline.classified and now.classified:
         found += _changed("classifier", baseline.identity.classifiers, now.identity.classifiers, missing=True)
     before, after = (_settings(each, noted=False) for each in (baseline, now))
-    found += _changed("setting", before, after)
-    if found:
-        raise InputError(f"{baseline.source}: no baseline for {now.source}: {'; '.join(found)}; {UPDATE}")
+    return found + _changed("setting", before, after)
 
 
 def noted(baseline: AnswerSet, now: AnswerSet) -> tuple[str, ...]:
     """What differs and forbids no comparison, one line each: library versions, engine, batch size."""
     before, after = (_settings(each, noted=True) for each in (baseline, now))
     found = _changed("", baseline.identity.environment, now.identity.environment) + _changed("", before, after)
-    return tuple(f"since the baseline: {line}" for line in found)
+    return tuple(f"{SINCE}{line}" for line in found)
 
 
 def _settings(answers: AnswerSet, noted: bool) -> dict[str, str]:
