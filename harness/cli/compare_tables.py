@@ -57,7 +57,7 @@ def _print(console: Console, shown: View) -> None:
     if shown.categories:
         _categories(console, shown.categories)
     word = {"better": "bold green", "worse": "bold red", "mixed": "bold yellow"}.get(shown.word, "bold")
-    console.print(Text(f"{shown.word}: ", style=word).append(_plain(shown.sentence)), soft_wrap=True)
+    console.print(Text(f"{shown.word.capitalize()}. ", style=word).append(_plain(shown.sentence)), soft_wrap=True)
     _changed(console, shown)
 
 
@@ -115,16 +115,15 @@ def _changed(console: Console, shown: View) -> None:
             if shortened or name in ("A", "B"):
                 label = f"[{category}] " if category else ""
                 console.print(Text(f"  {name:<6} ").append(_plain(f"{label}{shortened or '(empty)'}")), soft_wrap=True)
-    if shown.flips > len(shown.cases):
-        console.print(
-            f"and {plural(shown.flips - len(shown.cases), 'changed document')} more, in --format json or html"
-        )
+    more = shown.flips - len(shown.cases)
+    if more > 0:
+        console.print(f"and {more:,} more changed answers, in --format json or html")
 
 
 def _brief(excerpt: Excerpt) -> str:
-    """What stands at the beginning of a text, or of a prompt at its end, on one line."""
+    """An excerpt on one line: of a prompt its end, of others the beginning."""
     text = " ".join("".join(piece for piece, _ in excerpt.segments).split())
-    return f"...{text[-WIDTH:]}" if excerpt.before and len(text) > WIDTH else shorten(text, WIDTH)
+    return f"... {text}" if excerpt.before else shorten(text, WIDTH)
 
 
 def _plain(text: str) -> Text:

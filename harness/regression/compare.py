@@ -153,11 +153,11 @@ class Comparison:
 def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
     """Compare the answers ``b`` with the answers ``a`` to the same documents.
 
-    A row is an improvement where the one-sided p of "better" (`harness.gate.pairing.compare`) is below ``alpha``, a
-    regression where that of "worse" is; among the totals, the tasks, the skills and the categories each by Holm's
-    step-down procedure (Holm 1979, Scandinavian Journal of Statistics 6:65), so that a table of equally good models
-    shows any regression with a probability of at most ``alpha``. Documents that share a cluster on either side count
-    as one cluster.
+    A row is an improvement where the one-sided p of "better" (`harness.gate.pairing.compare`) is small enough, a
+    regression where that of "worse" is. The totals share half of ``alpha``, tasks and skills a quarter each, in each
+    table by Holm's step-down procedure (Holm 1979, Scandinavian Journal of Statistics 6:65): two equally good models
+    show a regression anywhere with a probability of about ``alpha`` at most. Categories, which are other figures,
+    have an ``alpha`` of their own. Documents that share a cluster on either side count as one cluster.
 
     Args:
         alpha: level, above 0 and below .5.
@@ -177,10 +177,10 @@ def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
     if not any("guard" in (a.by_item[item].role, b.by_item[item].role) for item in both):
         for side in (a, b):
             if side.of("guard"):
-                notes = (*notes, f"the guards are not compared: {side.source} alone was asked them, or these of them")
+                notes = (*notes, f"the guards of {side.source} are not compared: the other side was not asked them")
         a, b = _without_guards(a), _without_guards(b)
     clusters = _clusters(a, b, both)
-    totals = _rows(a, b, clusters, lambda answer: "guard" if answer.role == "guard" else "all", alpha)
+    totals = _rows(a, b, clusters, lambda answer: "guard" if answer.role == "guard" else "all", alpha / 2)
     by_role = {row.role: row for row in totals}
     return Comparison(
         a=a,
@@ -188,8 +188,8 @@ def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
         alpha=alpha,
         domain=by_role.get("domain"),
         guard=by_role.get("guard"),
-        tasks=_rows(a, b, clusters, lambda answer: answer.task, alpha),
-        skills=_rows(a, b, clusters, lambda answer: answer.skill, alpha),
+        tasks=_rows(a, b, clusters, lambda answer: answer.task, alpha / 4),
+        skills=_rows(a, b, clusters, lambda answer: answer.skill, alpha / 4),
         categories=_categories(a, b, both, clusters, alpha),
         flips=_flips(a, b, both),
         new=tuple(sorted(b.by_item.keys() - a.by_item.keys())),

@@ -18,6 +18,8 @@ TEXT = 400
 """Characters of a prompt, target or response in the JSON object."""
 MARKDOWN_FLIPS, PAGE_FLIPS = 20, 200
 """Changed documents that Markdown and the page show; all are in the JSON object."""
+BRIEF = 160
+"""Characters of a prompt that Markdown and the terminal show: its end, where the question stands."""
 FULL = 30
 """Rows up to which Markdown and the terminal show a table in full; of a longer one, what changed."""
 
@@ -56,7 +58,7 @@ def as_markdown(comparison: Comparison) -> str:
 def as_html(comparison: Comparison) -> str:
     """One page without script and network."""
     template = environment(None, html_value, html=True).get_template("compare.html.j2")
-    return template.render(view=view(comparison, PAGE_FLIPS))
+    return template.render(view=view(comparison, PAGE_FLIPS, prompt=700))
 
 
 def verdict(comparison: Comparison) -> tuple[str, str]:
@@ -157,8 +159,8 @@ class View:
         return p_words(row).removeprefix("p ")
 
 
-def view(comparison: Comparison, cases: int) -> View:
-    """What of ``comparison`` is shown, with the first ``cases`` changed documents."""
+def view(comparison: Comparison, cases: int, prompt: int = BRIEF) -> View:
+    """What of ``comparison`` is shown: the first ``cases`` changed documents, of their prompts the last characters."""
     word, sentence = verdict(comparison)
     alike = _alike(comparison)
     tasks = [row for row in comparison.tasks if row.name not in alike]
@@ -174,7 +176,7 @@ def view(comparison: Comparison, cases: int) -> View:
         skills=shown["Skill"],
         categories=[row for row in comparison.categories if row.before or row.after],
         left_out={name: len(rows) - len(shown[name]) for name, rows in tables.items() if len(rows) > len(shown[name])},
-        cases=[_case(flip) for flip in comparison.flips[:cases]],
+        cases=[_case(flip, prompt) for flip in comparison.flips[:cases]],
         flips=len(comparison.flips),
         comparison=comparison,
     )
@@ -192,13 +194,13 @@ def _alike(comparison: Comparison) -> set[str]:
     return {task for task, skill in pairs if tasks[task] == skills[skill] == 1}
 
 
-def _case(flip: Flip) -> Case:
+def _case(flip: Flip, prompt: int) -> Case:
     return Case(
         change=flip.change,
         item=flip.after.item,
         task=flip.after.task,
         skill=flip.after.skill,
-        prompt=tail(flip.prompt),
+        prompt=tail(flip.prompt, prompt),
         target=head(flip.target, limit=TEXT),
         before=head(flip.before.response),
         after=head(flip.after.response),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,9 +146,13 @@ def _figures(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, (bool, int, float)) and math.isfinite(value):
-        return float(value)
-    return None
+    if not isinstance(value, (bool, int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's integers have no end
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _texts(task: TaskOutput, row: Mapping[str, Any], metric: str) -> tuple[str, str, str]:
@@ -168,7 +173,7 @@ def _texts(task: TaskOutput, row: Mapping[str, Any], metric: str) -> tuple[str, 
         delimiter = task.config.get("target_delimiter")
         own = [ending for asked, ending in requests if asked == context]  # without those of acc_mutual_info
         endings = [ending.removeprefix(delimiter if isinstance(delimiter, str) else " ") for ending in own]
-    if target.isdecimal() and int(target) < len(endings):
+    if target.isdecimal() and len(target) < 5 and int(target) < len(endings):
         target = endings[int(target)]
     return context, target, endings[picked(logprobs[: len(endings)], endings, metric)]
 
@@ -227,7 +232,7 @@ def _identity(
         weights=weights_id(base, "".join(trained)),
         tasks={task.name: _version(task) for task in tasks},
         classifiers=taxonomy.identity()["classifiers"] if taxonomy is not None else {},
-        settings={**{name: value for name, value in settings.items() if value is not None}, **more},
+        settings=_finite({**{name: value for name, value in settings.items() if value is not None}, **more}),
         environment={name: str(value) for name, value in versions.items() if value},
     )
 
@@ -239,9 +244,15 @@ def _version(task: TaskOutput) -> str:
     return f"version {task.version or 'not given'} ({sha256_text(text)[:8]})"
 
 
+def _finite(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` with what JSON has no number for as text."""
+    plain: dict[str, Any] = json.loads(json.dumps(settings), parse_constant=str)
+    return plain
+
+
 def _whole(value: object) -> object:
     """``8`` for ``"8"`` and ``6.0``; others as they are."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         return int(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
