@@ -73,13 +73,25 @@ def _plain_lora(config: dict[str, Any], adapter: Path) -> Lora | None:
         raise InputError(f"{adapter / CONFIG}: is no LoRA configuration; save the adapter again") from error
 
 
+def base_of(adapter: Path) -> str | None:
+    """The model that the run trained ``adapter`` for, as the run names it; ``None`` where it lies in no run."""
+    found = _run_of(adapter)
+    return None if found is None else found[0]
+
+
 def _of_run(adapter: Path) -> Recipe | None:
-    """The recipe of the run that ``adapter`` lies in (``RUN/rounds/NNN/adapter``); ``None`` where it lies in none."""
+    found = _run_of(adapter)
+    return None if found is None else found[1]
+
+
+def _run_of(adapter: Path) -> tuple[str, Recipe] | None:
+    """Model and recipe of the run that ``adapter`` lies in (``RUN/rounds/NNN/adapter``); ``None`` for no run."""
     parents = adapter.resolve().parents
     manifest = parents[2] / "manifest.json" if len(parents) > 2 and parents[1].name == "rounds" else None
     if manifest is None or not manifest.is_file() or not (manifest.parent / "ledger.jsonl").is_file():
         return None
     try:
-        return Recipe.from_dict(read_json(manifest)["identity"]["recipe"])
+        identity = read_json(manifest)["identity"]
+        return str(identity["model"]["reference"]), Recipe.from_dict(identity["recipe"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{manifest}: damaged ({type(error).__name__}: {error})") from error

@@ -7,10 +7,11 @@ One gate by itself, for tests written by hand::
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from harness.config import Settings
@@ -90,12 +91,13 @@ class Declared:
     """All that is declared.
 
     Attributes:
-        categories: error categories that exist beside the built-in ones, so that their names are no slips.
+        categories: error categories beside the built-in ones, so that their names are no slips, to the name of the
+            classifier that sees them.
     """
 
     gates: tuple[Gate, ...] = ()
     known: tuple[KnownFailure, ...] = ()
-    categories: tuple[str, ...] = ()
+    categories: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_baseline(self) -> bool:
@@ -108,11 +110,12 @@ class Declared:
         return any(gate.kind == "guard" for gate in self.gates)
 
 
-def declared(settings: Settings, categories: Iterable[str] = ()) -> Declared:
+def declared(settings: Settings, categories: Mapping[str, str] | None = None) -> Declared:
     """The gates and known failures of ``settings``.
 
     Args:
-        categories: error categories that a domain's own classifiers bring, where they are at hand.
+        categories: error categories that a domain's own classifiers bring, to the classifier's name, where they are
+            at hand; those of ``classifiers.custom`` are known anyway.
 
     Raises:
         InputError: something is misspelled, out of range or there twice; names file and line, and the nearest name.
@@ -122,7 +125,9 @@ def declared(settings: Settings, categories: Iterable[str] = ()) -> Declared:
     if isinstance(raw, Mapping):
         entries = _entries(raw)
     elif raw is not None and not isinstance(raw, list):
-        raise InputError(f"{_place(settings, 'gates')}: gates is {raw!r}; expected a list such as '- metric: acc >= .8'")
+        raise InputError(
+            f"{_place(settings, 'gates')}: gates is {raw!r}; expected a list such as '- metric: acc >= .8'"
+        )
     gates: list[Gate] = []
     for key, entry in entries:
         gates += gates_of(entry, _place(settings, key), settings.on_uncertain)
@@ -133,8 +138,8 @@ def declared(settings: Settings, categories: Iterable[str] = ()) -> Declared:
                 f"{gate.where}: there is a gate '{gate.name}' already ({first[gate.name].where}); give one a 'name'"
             )
         first[gate.name] = gate
-    own = (*settings.classifiers.custom, *categories)
-    return Declared(tuple(gates), _known_failures(settings), tuple(dict.fromkeys(own)))
+    own = {name: name for name in settings.classifiers.custom}
+    return Declared(tuple(gates), _known_failures(settings), {**(categories or {}), **own})
 
 
 def _entries(raw: Mapping[Any, Any]) -> list[tuple[str, Any]]:
@@ -152,7 +157,9 @@ def gate_of(entry: Mapping[str, Any], where: str = "", on_uncertain: OnUncertain
     """
     gates = gates_of(entry, where or "gate", on_uncertain)
     if len(gates) > 1:
-        raise InputError(f"{where or 'gate'}: expected one gate, found {len(gates)}: {_list(gate.name for gate in gates)}")
+        raise InputError(
+            f"{where or 'gate'}: expected one gate, found {len(gates)}: {_list(gate.name for gate in gates)}"
+        )
     return gates[0]
 
 
@@ -191,7 +198,9 @@ def gates_of(entry: Any, where: str, on_uncertain: OnUncertain | None = None) ->
     for name, condition in value.items():
         before, limit = parse_limit(kind, condition, f"{where}: '{name}'")
         if before:
-            raise InputError(f"{where}: '{name}': '{condition}' begins with '{before}'; it should begin with an operator")
+            raise InputError(
+                f"{where}: '{name}': '{condition}' begins with '{before}'; it should begin with an operator"
+            )
         gates.append(_threshold(kind, str(name), limit, where, common))
     return gates
 
@@ -319,10 +328,8 @@ def _known_failure(entry: Any, where: str) -> KnownFailure:
     if not isinstance(reason, str) or not reason.strip():
         raise InputError(f"{where}: 'reason' is {reason!r}; expected a text")
     if isinstance(until, str):
-        try:
+        with contextlib.suppress(ValueError):
             until = datetime.date.fromisoformat(until.strip())
-        except ValueError:
-            pass
     if isinstance(until, datetime.datetime) or not isinstance(until, datetime.date):
         raise InputError(f"{where}: 'until' is {until!r}; expected a day such as 2027-01-31")
     return KnownFailure(entry["item"], " ".join(reason.split()), until, where)

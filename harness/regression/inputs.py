@@ -11,7 +11,7 @@ import os
 import platform
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,7 +56,7 @@ def fixed_inputs(settings: Settings, recipe: Recipe, model: Path, adapter: Path 
     names = [*settings.domain.split(","), *guard_names(settings.guard)]
     rows = settings.guard.values() if isinstance(settings.guard, Mapping) else ()
     named = [*(path for path in rows if path), *([settings.train_from] if settings.train_from else [])]
-    given = asdict(settings)
+    given = settings.as_dict()
     return {
         "harness": [harness.__version__, _own_code()],
         "libraries": library_versions(LIBRARIES),

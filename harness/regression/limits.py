@@ -1,4 +1,4 @@
-"""What a gate is held against, as written in ``harness.yaml``: ``exact_match >= 0.8``, ``<= 2%``, ``within 3 points``."""
+"""What a gate is held against, as ``harness.yaml`` has it: ``exact_match >= 0.8``, ``<= 2%``, ``within 3 points``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any, Literal
 from harness.exceptions import InputError
 
 Operator = Literal[">=", "<=", ">", "<"]
+_OPERATORS: tuple[Operator, ...] = (">=", "<=", ">", "<")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
-_LIMIT = re.compile(rf"(?P<subject>.*?)\s*(?P<operator>[<>=!]+)\s*(?P<number>{_NUMBER})\s*(?P<unit>[a-z%]*)", re.I | re.S)
+_LIMIT = re.compile(
+    rf"(?P<subject>.*?)\s*(?P<operator>[<>=!]+)\s*(?P<number>{_NUMBER})\s*(?P<unit>[a-z%]*)", re.I | re.S
+)
 _PERCENT = {"": 1.0, "%": 0.01, "percent": 0.01}
 UNITS: dict[str, dict[str, float]] = {
     "metric": _PERCENT,
@@ -71,9 +74,10 @@ def parse_limit(kind: str, text: Any, where: str) -> tuple[str, Limit]:
     match = _LIMIT.fullmatch(text.strip())
     if not match:
         raise InputError(f"{where}: '{text}' is no condition; {like}")
-    operator, unit, units = match["operator"], match["unit"].lower(), UNITS[kind]
-    if operator not in (">=", "<=", ">", "<"):
-        raise InputError(f"{where}: '{text}': the operator is '{operator}'; it must be one of >=, <=, > and <")
+    unit, units = match["unit"].lower(), UNITS[kind]
+    operator = next((known for known in _OPERATORS if known == match["operator"]), None)
+    if operator is None:
+        raise InputError(f"{where}: '{text}': '{match['operator']}' is none of the operators >=, <=, > and <")
     if unit not in units:
         known = ", ".join(name for name in units if name)
         raise InputError(f"{where}: '{text}': unknown unit '{unit}'; known: {known}, or none")

@@ -81,7 +81,5 @@ def alone(folder: Path | None, name: str) -> Iterator[None]:
 
 def _from_plain(raw: Mapping[str, Any]) -> AnswerSet:
     listed = ("categories", "not_assessed")
-    answers = tuple(
-        Answer(**{**each, **{name: tuple(each[name]) for name in listed}}) for each in raw["answers"]
-    )
+    answers = tuple(Answer(**{**each, **{name: tuple(each[name]) for name in listed}}) for each in raw["answers"])
     return AnswerSet(raw["source"], answers, Identity(**raw["identity"]), raw["seconds"], raw["classified"])

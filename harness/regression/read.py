@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.evaluated import RESPONSES, SCORES, Evaluation, load_evaluation
 from harness.exceptions import InputError
@@ -15,9 +15,13 @@ from harness.loop.final import CERTIFIED
 from harness.loop.phases import marker
 from harness.loop.run import BASELINE, PARTIAL, champion_folder
 from harness.regression.answers import Answer, AnswerSet, Identity, from_evaluation
+from harness.regression.identity import weights_id
 from harness.state.kept import WORN
-from harness.storage import read_json, sha256_text
+from harness.storage import read_json
 from harness.training.contract import CANDIDATE
+
+if TYPE_CHECKING:
+    from harness.errors.setup import Taxonomy
 
 MANIFEST, LEDGER = "manifest.json", "ledger.jsonl"
 ACCEPTED = "a run, a round of one, an evaluation's folder, a baseline file or a folder of lm-eval output"
@@ -27,7 +31,7 @@ OWN = ("dev", "dev_fewshot", "guard", "guard_means", "test", "test_fewshot")
 """Evaluations in a round's folder, or a final one, of that round's own model."""
 
 
-def read_answers(source: str | Path) -> AnswerSet:
+def read_answers(source: str | Path, taxonomy: Taxonomy | None = None) -> AnswerSet:
     """The answers that lie at ``source``; no model and no torch is needed.
 
     Of a run these are the dev answers of its certified round, else of its champion, and beside them the same model's
@@ -35,6 +39,7 @@ def read_answers(source: str | Path) -> AnswerSet:
 
     Args:
         source: `ACCEPTED`; of lm-eval output also one ``results_*.json`` file.
+        taxonomy: error classifiers to judge lm-eval's output by, which nobody has classified yet; others have been.
 
     Raises:
         InputError: nothing of that kind is there, it is damaged or not finished, or holds items that are not to be
@@ -44,7 +49,7 @@ def read_answers(source: str | Path) -> AnswerSet:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; name {ACCEPTED}")
     if path.is_file():
-        return _file(path)
+        return _file(path, taxonomy)
     place = path.resolve()
     if is_run(place):
         return _run(path, place)
@@ -56,10 +61,11 @@ def read_answers(source: str | Path) -> AnswerSet:
         if number is None:
             raise InputError(f"{path}: is a folder of a run, but no round and no evaluation; name {ACCEPTED}")
         return _round(path, run_dir, number)
-    from harness.regression.lm_eval_output import is_lm_eval_output, read_lm_eval
+    from harness.regression.lm_eval_files import is_lm_eval_output
+    from harness.regression.lm_eval_output import read_lm_eval
 
     if is_lm_eval_output(path):
-        return read_lm_eval(path)
+        return read_lm_eval(path, taxonomy)
     raise InputError(f"{path}: there are no answers in it; name {ACCEPTED}")
 
 
@@ -68,21 +74,12 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / LEDGER).is_file()
 
 
-def weights_id(base: str, adapter: str = "") -> str:
-    """16 hex digits that name the weights of a model.
-
-    Args:
-        base: hash of the base model's weights; empty where it is not known, and so is the result.
-        adapter: hash of the adapter's weights; empty for the base alone.
-    """
-    return sha256_text(f"{base}\0{adapter}")[:16] if base else ""
-
-
-def _file(path: Path) -> AnswerSet:
-    from harness.regression.lm_eval_output import is_results_file, read_lm_eval
+def _file(path: Path, taxonomy: Taxonomy | None) -> AnswerSet:
+    from harness.regression.lm_eval_files import is_results_file
+    from harness.regression.lm_eval_output import read_lm_eval
 
     if is_results_file(path):
-        return read_lm_eval(path)
+        return read_lm_eval(path, taxonomy)
     if path.suffix == ".jsonl":
         raise InputError(f"{path}: name the folder that it lies in, with the results file beside it")
     from harness.regression.baseline_file import read_baseline
@@ -112,7 +109,9 @@ def _evaluation(path: Path, folder: Path) -> AnswerSet:
     run_dir = _run_of(folder)
     if run_dir is None:
         evaluation = load_evaluation(folder)
-        return _as_set(path, [(evaluation, False)], Identity(settings=_settings(evaluation), **_versions(evaluation)))
+        return _as_set(
+            path, [(evaluation, False)], Identity(settings=_settings(evaluation), environment=_versions(evaluation))
+        )
     if folder.name.removesuffix(PARTIAL) in SEALED:
         raise InputError(f"{path}: answers to gate items are never shown; a look at them could not be undone")
     if folder.name in TEST and not _test_shown(run_dir):
@@ -156,7 +155,7 @@ def _identity(run_dir: Path, number: int | None, parts: list[tuple[Evaluation, b
         tasks={task: value for task, value in known["data"]["tasks"].items() if task in asked},
         classifiers=dict(known.get("classifiers", {})),
         settings={**settings, **_settings(evaluation)},
-        **_versions(evaluation),
+        environment=_versions(evaluation),
     )
 
 
@@ -166,9 +165,8 @@ def _settings(evaluation: Evaluation) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _versions(evaluation: Evaluation) -> dict[str, dict[str, str]]:
-    made_in = _environment(evaluation)
-    return {"environment": {name: str(value) for name, value in made_in.items() if name != "batch_size"}}
+def _versions(evaluation: Evaluation) -> dict[str, str]:
+    return {name: str(value) for name, value in _environment(evaluation).items() if name != "batch_size"}
 
 
 def _environment(evaluation: Evaluation) -> Mapping[str, Any]:
