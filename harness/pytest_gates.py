@@ -242,7 +242,7 @@ class GateItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the gate is declared."""
         line = self.gate.where.rpartition(":")[2]
-        return self.path, int(line) - 1 if line.isdecimal() else None, f"{self.path.name}::{self.name}"
+        return self.path, int(line) - 1 if line.isdecimal() else None, f"gate {self.name}"
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+# An inner pytest in this process forgets what was loaded since it began, and pyarrow refuses to be extended twice.
+import pandas.core.arrays.arrow.extension_types  # noqa: F401
+
+import harness.pytest_gates  # noqa: F401
 from harness.errors.contract import ErrorLabel, ErrorRecord
 from harness.evaluated import Evaluation, save_evaluation
 from harness.evaluation.items import ItemResult

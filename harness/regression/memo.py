@@ -53,12 +53,11 @@ def keep(folder: Path, keys: Iterable[str], answers: AnswerSet) -> None:
         return
 
 
-def clear(folder: Path) -> int:
-    """Forget everything; how many sets that were."""
-    paths = list(folder.glob("*.json"))
-    for path in paths:
-        path.unlink(missing_ok=True)
-    return len(paths)
+def clear(folder: Path, before: float | None = None) -> None:
+    """Forget everything, or what was made before that time (seconds since the epoch)."""
+    for path in folder.glob("*.json"):
+        if before is None or path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
