@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -144,7 +144,9 @@ class Gates:
             reporter.write_line(_one_line(said), green=True)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let a gate's result travel with its report; one that was skipped has not passed."""
         report = yield
         if not isinstance(item, GateItem):
@@ -152,7 +154,9 @@ class Gates:
         if report.skipped and not hasattr(report, "wasxfail"):
             why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             report.outcome = "failed"
-            report.longrepr = f"{_one_line(why)}: a gate that is not judged has not passed; deselect it, or undeclare it"
+            report.longrepr = (
+                f"{_one_line(why)}: a gate that is not judged has not passed; deselect it, or undeclare it"
+            )
         if call.when == "call" and item.result is not None:
             setattr(report, _REPORTED, item.result.as_dict())
         return report
@@ -234,7 +238,7 @@ class GateItem(pytest.Item):
         if isinstance(error, GateFailed):
             from harness.regression.render import explain, verdict
 
-            return f"{verdict(error.result)}: {_one_line(error.result.name)}\n{explain(error.result)}"
+            return f"{verdict(error.result)}: {explain(error.result)}"
         if isinstance(error, HarnessError):
             return _one_line(str(error))
         return super().repr_failure(excinfo, style)
