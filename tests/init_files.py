@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,11 @@ TOPICS = {
     "delivery": "parcel {n} should have come days ago and is not here",
     "repair": "the handle of machine {n} broke off, can you mend it",
 }
+REGISTERED = any(
+    point.value == "harness.pytest_plugin" for point in importlib.metadata.entry_points(group="pytest11")
+)  # not where the tree is on the path without being installed
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", *(() if REGISTERED else ("-p", "harness.pytest_plugin")))
+"""What stands behind ``python`` where a user types ``pytest``."""
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

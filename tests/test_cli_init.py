@@ -19,6 +19,7 @@ from harness.evaluation.domain import Domain, load_domain
 from harness.evaluation.items import Item, ItemResult
 from harness.intake.model import model_text
 from harness.loop.prepare import dealt_roles
+from harness.regression.declare import declared
 
 Init = Callable[..., tuple[int, str, str]]
 
@@ -80,6 +81,26 @@ def test_a_file_becomes_a_domain_with_all_that_belongs_to_it(init: Init, tmp_pat
     yaml.safe_load((folder / ".github/workflows/gates.yml").read_text())
     settings = load_settings(folder / "harness.yaml", {})
     assert (settings.domain, settings.include_path) == ("shop", [str(folder / "tasks")])
+
+
+def test_the_gates_that_are_proposed_can_be_taken_as_they_stand(init: Init, tmp_path: Path) -> None:
+    init(mails())
+    path = tmp_path / "shop/harness.yaml"
+    assert declared(load_settings(path, {})).gates == ()
+    lines = path.read_text().splitlines()
+    begin = lines.index("# gates:")
+    path.write_text("\n".join([*lines[:begin], *(line.removeprefix("# ").removeprefix("#") for line in lines[begin:])]))
+    gates = declared(load_settings(path, {})).gates
+    assert [gate.kind for gate in gates] == ["metric", "no_regression", "category", "length", "guard"]
+
+
+def test_the_workflow_runs_the_gates_and_keeps_answers_where_the_harness_does(init: Init, tmp_path: Path) -> None:
+    init(mails())
+    job = yaml.safe_load((tmp_path / "shop/.github/workflows/gates.yml").read_text())["jobs"]["gates"]
+    assert job["steps"][-1] == {"run": "pytest --harness"}
+    cached = next(step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache@"))
+    assert job["env"]["HARNESS_CACHE"] == "${{ github.workspace }}/" + cached["path"]
+    assert f"{cached['path'].split('/')[0]}/" in (tmp_path / "shop/.gitignore").read_text().splitlines()
 
 
 def test_the_domain_asks_with_the_labels_and_knows_what_is_right(init: Init, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from init_files import mails, write_rows
+from init_files import PYTEST, mails, write_rows
 from tiny import make_tiny_model
 
 HARNESS = "import sys; sys.argv[0] = 'harness'; from harness.cli.main import main; sys.exit(main())"
 # What the page leaves to the defaults and a test cannot: the embedded model, and minutes.
-ADDED = {"init": ["--model", "{model}"], "baseline": ["--limit", "8"], "iterate": ["--limit", "8"]}
+ADDED = {"init": ["--model", "{model}"], "baseline": ["--limit", "8"], "iterate": ["--limit", "8"], "gate": []}
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -31,7 +31,7 @@ def run(command: list[str], folder: Path, model: Path) -> subprocess.CompletedPr
         added = [word.format(model=model) for word in ADDED[arguments[0]]]
         whole = [sys.executable, "-c", HARNESS, *arguments, *added]
     else:
-        whole = [sys.executable, "-m", program, "-q", "-p", "no:cacheprovider", *arguments]
+        whole = [sys.executable, *PYTEST, "-q", *arguments]
     return subprocess.run(whole, cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=False)
 
 
@@ -52,7 +52,7 @@ def test_every_command_of_the_page_works(
     model = make_tiny_model(tmp_path_factory.mktemp("model"))
     page = project_root / "docs" / "your-domain.md"
     found = commands(page)
-    assert {command[1] for command in found if command[0] == "harness"} == {"init", "baseline", "iterate"}
+    assert {command[1] for command in found if command[0] == "harness"} == {"init", "baseline", "iterate", "gate"}
     place = folder
     for command in found:
         if command[0] == "cd":

@@ -46,11 +46,15 @@ def cache(context: click.Context, /, as_json: bool) -> None:
 @click.option("--older-than", metavar="AGE", help="Only answers not used for that long: 30d, 12h.")
 def clear(older_than: str | None) -> None:
     """Forget all kept answers and give their room back. Takes no model and no run with it."""
+    import time
+
     from harness.config import parse_duration
     from harness.evaluation.cache import ResponseCache, default_path
+    from harness.regression import memo
 
     age = None if older_than is None else parse_duration(older_than)
     gone = ResponseCache(default_path(), on_notice=_notice).clear(age)
+    memo.clear(memo.default_folder(), None if age is None else time.time() - age)  # the same answers, scored
     click.echo(f"{gone:,} {'answer' if gone == 1 else 'answers'} forgotten")
 
 

@@ -38,6 +38,8 @@ VERBS: dict[str, Verb] = {
     "baseline": Verb("harness.cli.baseline:baseline", "Score the model zero-shot and few-shot, by error category."),
     "iterate": Verb("harness.cli.iterate:iterate", "Retrain on the failing categories, round after round; resumes."),
     "report": Verb("harness.cli.report:report", "Write a run's report anew: HTML, Markdown and JSON."),
+    "gate": Verb("harness.cli.gate:gate", "Judge a model or saved answers by the gates of harness.yaml."),
+    "history": Verb("harness.cli.history:history", "Show scores and gates over all runs of a project."),
     "compare": Verb("harness.cli.compare:compare", "Compare two models' answers, document by document."),
     "verify": Verb("harness.cli.verify:verify", "Recompute a run's decisions from what is on disk, without a model."),
     "rescore": Verb("harness.cli.rescore:rescore", "Classify a run's saved responses anew and show what moved."),

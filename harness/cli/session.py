@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.progress import TerminalListener
 from harness.config import Settings, load_settings
 from harness.exceptions import EnvironmentFault, InputError
-from harness.locate import data_folder
+from harness.loop.assemble import configured_domain as configured_domain
+from harness.loop.assemble import make_workbench as make_workbench
+from harness.loop.assemble import quiet_libraries as quiet_libraries
 
 if TYPE_CHECKING:
-    from harness.evaluation.domain import Domain
     from harness.loop.run import Run
-    from harness.loop.workbench import Workbench
-    from harness.state.domain import DomainState
     from harness.training.recipe import Recipe
 
 RUNS = "runs"
@@ -36,42 +33,6 @@ def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
     return load_settings(
         config, {key: options.get(key) for key in (*known, "engine", "cache", "prompt", "guard_limit", "train_from")}
     )
-
-
-def quiet_libraries() -> None:
-    """Leave the terminal to the harness: what the libraries would print is not for its users."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in ("lm_eval", "trl", "peft", "accelerate", "datasets", "bitsandbytes"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-
-
-def make_workbench(settings: Settings, recipe: Recipe, listener: TerminalListener) -> tuple[Workbench, Recipe]:
-    """Load the model as the recipe and the device want it; ``auto`` is resolved in the recipe that is returned."""
-    from harness.evaluation.cache import ResponseCache, default_path
-    from harness.loop.local import LocalWorkbench
-    from harness.models.loading import load, plan
-    from harness.models.reference import resolve
-    from harness.training.registry import TRAINERS
-
-    TRAINERS.load(recipe.trainer)  # what is broken is said before the model is loaded
-    reference = resolve(settings.model)
-    device = settings.device
-    if device.startswith("cuda:"):
-        # One process trains on one device: the others are hidden before anything touches them.
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        device = "cuda"
-    policy = plan(reference, recipe.method, device or None)
-    listener.line(f"model {settings.model}: {policy.why}")
-    loaded = load(reference, policy)
-    cache = ResponseCache(default_path(), on_notice=listener.notice) if settings.cache else None
-    workbench = LocalWorkbench(
-        loaded, recipe, settings.batch_size, settings.seed, listener.notice, settings.engine, cache
-    )
-    return workbench, replace(recipe, method=policy.method or recipe.method)
 
 
 def environment() -> dict[str, Any]:
@@ -105,28 +66,6 @@ def _processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
-
-
-def configured_domain(settings: Settings) -> tuple[Domain, Domain | None, DomainState]:
-    """The domain with the items that were added to it, its guards, and the record of its items.
-
-    Raises:
-        InputError: anything about tasks, prompts, guards or the record that cannot be read.
-    """
-    from harness.evaluation.domain import load_domain
-    from harness.evaluation.guards import load_guards
-    from harness.evaluation.prompts import with_prompt
-    from harness.evaluation.train_from import with_train_file
-    from harness.loop.run import utc_now
-    from harness.state.domain import DomainState, state_folder
-    from harness.state.extension import with_extension
-
-    paths = [Path(path) for path in settings.include_path] + [data_folder("tasks")]
-    domain = with_prompt(load_domain(settings.domain, paths), settings.prompt)
-    if settings.train_from:
-        domain = with_train_file(domain, Path(settings.train_from))
-    state = DomainState.open(state_folder(settings.state), settings.domain, utc_now)
-    return with_extension(domain, state.documents()), load_guards(settings.guard, paths), state
 
 
 @contextmanager
