@@ -80,5 +80,7 @@ def _known_failures(declared: Declared, now: AnswerSet, today: datetime.date) ->
         elif answer.correct >= RIGHT:
             notes.append(f"{what} is right now; take it off the list{where}")
         elif failure.until < today:
-            notes.append(f"{what} has expired on {failure.until}: it counts again; see{where or ' the list'}")
+            notes.append(
+                f"{what} has expired on {failure.until}: it counts again; mend it, or give it another day{where}"
+            )
     return notes
