@@ -71,7 +71,10 @@ def tools(folder: Path) -> Path:
 def run(steps: list[Step], project: Path, variables: dict[str, Any], **others: str) -> Done:
     """Run the steps in order; after a failure only those that always run."""
     place = str(project)
-    own = {name: re.sub(r"\$\{\{ github\.workspace \}\}|\$CI_PROJECT_DIR", place, str(value)) for name, value in variables.items()}
+    own = {
+        name: re.sub(r"\$\{\{ github\.workspace \}\}|\$CI_PROJECT_DIR", place, str(value))
+        for name, value in variables.items()
+    }
     assert "${{" not in "".join(own.values())
     environment = {
         **os.environ,
@@ -139,7 +142,9 @@ def test_the_steps_for_github_pass_and_leave_summary_report_and_history(page: Pa
     assert record["commit"] == "c0ffee"
     kept = [step["with"]["path"].split() for step in job["steps"] if step.get("uses", "").startswith("actions/cache@")]
     assert all((project / path).exists() for path in kept[0])
-    assert {word for line in (project.parent / "pip.log").read_text().splitlines() for word in line.split()} >= INSTALLED
+    assert {
+        word for line in (project.parent / "pip.log").read_text().splitlines() for word in line.split()
+    } >= INSTALLED
 
 
 def test_a_failed_gate_for_github_is_red_annotated_and_summed_up(page: Path, project: Path) -> None:
