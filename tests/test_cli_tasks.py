@@ -155,6 +155,18 @@ def test_showing_an_item_records_nothing(run: Harness, state_folder: Path) -> No
     assert list(state_folder.iterdir()) == []
 
 
+def test_of_data_without_a_split_what_was_cut_from_the_others_is_shown(run: Harness, here: Path) -> None:
+    path = here / "tasks" / "toy_add.yaml"
+    for line in ("training_split: train\n", "validation_split: validation\n"):
+        rewrite(path, line, "")
+    roles = {}
+    for split in ("train", "validation", "test"):
+        code, out, _ = run("tasks", "show", "toy_add", "--split", split, "--json")
+        assert code == 0
+        roles[split] = json.loads(out)["role"]
+    assert roles == {"train": "train_pool", "validation": "dev", "test": "test"}
+
+
 def test_test_items_are_shown_on_request_alone_and_with_a_warning(run: Harness) -> None:
     code, out, err = run("tasks", "show", "toy", "--split", "test", "--json")
     assert code == 0
