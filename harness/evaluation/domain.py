@@ -252,7 +252,8 @@ def _load_one(name: str, include_paths: Sequence[Path]) -> dict[str, DomainTask]
 
 def _folder(entry: Any) -> Path | None:
     path = getattr(entry, "yaml_path", None)
-    return Path(path).parent if path else None
+    # lm-eval takes the code from where a link points.
+    return (Path(path).resolve() if Path(path).is_symlink() else Path(path)).parent if path else None
 
 
 def template_files(folder: Path | None) -> list[Path]:
