@@ -148,6 +148,15 @@ def test_a_change_of_the_tasks_code_is_another_hash(tmp_path: Path, domain: Doma
     assert load_domain("toy_add", [folder]).tasks["toy_add"].config_hash != domain.tasks["toy_add"].config_hash
 
 
+def test_the_code_of_a_linked_task_file_is_that_beside_where_it_really_lies(tmp_path: Path) -> None:
+    real, linked = write_toy_tasks(tmp_path / "real"), tmp_path / "linked"
+    linked.mkdir()
+    (linked / "toy_add.yaml").symlink_to(real / "toy_add.yaml")
+    before = load_domain("toy_add", [linked]).tasks["toy_add"].config_hash
+    (real / "utils.py").write_text((real / "utils.py").read_text() + "\n# another\n")
+    assert load_domain("toy_add", [linked]).tasks["toy_add"].config_hash != before
+
+
 def test_a_missing_folder_of_tasks_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_domain("toy", [tmp_path / "absent"])
@@ -166,6 +175,26 @@ def test_malformed_task_yaml_is_refused_at_its_line_although_lm_eval_passes_over
     folder = broken(tmp_path / "t", "toy_add.yaml", "doc_to_text: input", "doc_to_text: [input")
     with pytest.raises(InputError, match=r"toy_add\.yaml:\d+: not valid YAML: .*; correct the file"):
         load_domain("toy", [folder])
+
+
+def test_a_task_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    folder = write_toy_tasks(tmp_path / "t")
+    (folder / "gone.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    with pytest.raises(InputError, match=r"gone\.yaml: cannot be read: No such file or directory; correct the file"):
+        load_domain("toy", [folder])
+
+
+def test_a_task_file_nested_without_end_is_named(tmp_path: Path) -> None:
+    folder = write_toy_tasks(tmp_path / "t")
+    (folder / "deep.yaml").write_text("a: " + "[" * 5000)
+    with pytest.raises(InputError, match=r"deep\.yaml: cannot be read: nested too deeply"):
+        load_domain("toy", [folder])
+
+
+def test_a_name_that_is_no_text_to_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+    folder = broken(tmp_path / "t", "toy_add.yaml", "task: toy_add", "# a truth value\ntask: no")
+    with pytest.raises(InputError, match=r"toy_add\.yaml:2: task 'no' is no text to YAML; write \"no\" in quotes"):
+        load_domain("toy_reverse", [folder])
 
 
 @pytest.mark.parametrize(
