@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.exceptions import InputError
+from harness.exceptions import EnvironmentFault, InputError
 from harness.intake.card import data_card
 from harness.intake.check import take
 from harness.intake.clean import Cleaned, changes_file, check_output, clean_rows, write_cleaned
@@ -234,3 +234,16 @@ def test_nested_json_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nested"):
         clean(file, out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json"]
+
+
+def test_where_the_clean_file_cannot_be_written_there_is_no_list_of_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise EnvironmentFault("disk full")
+
+    monkeypatch.setattr("harness.intake.clean.write_bytes", full)
+    file = write(tmp_path / "a.jsonl", ROWS)
+    with pytest.raises(EnvironmentFault):
+        clean(file, tmp_path / "b.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]

@@ -231,4 +231,8 @@ def write_cleaned(file: Path, out: Path, rows: Sequence[Row], cleaned: Cleaned) 
     """
     data = rewritten(file, rows, cleaned.changes(rows))
     write_jsonl(changes_file(out), [asdict(note) for note in cleaned.notes])
-    write_bytes(out, data)
+    try:
+        write_bytes(out, data)
+    except BaseException:
+        changes_file(out).unlink(missing_ok=True)
+        raise
