@@ -146,6 +146,17 @@ def test_a_table_keeps_separator_quotes_and_line_ends(tmp_path: Path) -> None:
     assert out.read_bytes() == b'"prompt";answer\r\n"a ""b""";"x\r\ny"\r\n\r\nto [EMAIL];=1+1\r\n'
 
 
+def test_rows_without_a_question_or_an_answer_go(tmp_path: Path) -> None:
+    rows = [{"prompt": "Why?", "answer": "So."}, {"prompt": " ", "answer": "x"}, {"prompt": "How?", "answer": ""}]
+    file, out = write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
+    notes = clean(file, out).notes
+    assert kept(out) == ["Why?"]
+    assert [(note.what, note.why) for note in notes] == [
+        ("empty", "it has no question"),
+        ("empty", "it has no answer"),
+    ]
+
+
 def test_a_line_separator_inside_a_cell_ends_no_row(tmp_path: Path) -> None:
     file, out = tmp_path / "in.csv", tmp_path / "out.csv"
     file.write_bytes("prompt,answer\nWhy\u2028blue?,Light.\nHow far?,Far.\nHow far?,Far.\n".encode())
