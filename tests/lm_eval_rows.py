@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDERS = {"arc_easy": "arc", "gsm8k": "gsm8k"}
+FOLDERS = {"arc_easy": "arc", "gsm8k": "gsm8k", "lambada_openai": "lambada"}
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -326,6 +326,7 @@ def test_training_and_test_that_are_the_same_are_refused(init: Init, tmp_path: P
         (["--name", "My Shop"], "'My Shop' is no name of a domain"),
         (["--name", "helpdesk"], "a task 'helpdesk' ships with the package"),
         (["--off-topic", " "], "the sentence is empty"),
+        (["--off-topic", "caf\udce9"], "--off-topic: the sentence is not UTF-8"),
         (["--template", "alpacca"], "Did you mean 'alpaca'?"),
         (["--model", "no-such-model"], "no-such-model"),
     ],
@@ -335,6 +336,16 @@ def test_a_wrong_option_is_one_line_and_exit_2(options: list[str], says: str, in
     assert (code, left_behind(tmp_path)) == (2, [])
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["no", "null"])
+def test_a_domain_may_be_called_what_yaml_takes_for_another_value(init: Init, tmp_path: Path, name: str) -> None:
+    from harness.config import load_settings
+
+    code, _, err = init(mails(), "--name", name)
+    assert (code, err) == (0, "")
+    assert load_settings(tmp_path / "shop/harness.yaml", {}).domain == name
+    assert list(domain_of(tmp_path / "shop", name).tasks) == [name]
 
 
 def test_a_folder_that_holds_something_is_left_alone(init: Init, tmp_path: Path) -> None:

@@ -207,6 +207,26 @@ def test_a_full_disk_is_an_environment_fault_that_names_the_file(
     assert capsys.readouterr().err.startswith("error: disk full while writing runs/a/ledger.jsonl; ")
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "code", "says"),
+    [
+        (errno.ENAMETOOLONG, "x" * 5000, 2, "error: " + "x" * 80 + "...: File name too long; give a shorter one\n"),
+        (errno.EACCES, "locked/a", 3, "error: locked/a: Permission denied; change its rights, or name another\n"),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_one_line(
+    failing: Callable[[BaseException], None],
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    name: str,
+    code: int,
+    says: str,
+) -> None:
+    failing(OSError(number, os.strerror(number), name))
+    assert main(["fake"]) == code
+    assert capsys.readouterr().err == says
+
+
 def test_a_defect_does_not_look_like_a_failed_gate(
     failing: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,6 +155,18 @@ def test_showing_an_item_records_nothing(run: Harness, state_folder: Path) -> No
     assert list(state_folder.iterdir()) == []
 
 
+def test_of_data_without_a_split_what_was_cut_from_the_others_is_shown(run: Harness, here: Path) -> None:
+    path = here / "tasks" / "toy_add.yaml"
+    for line in ("training_split: train\n", "validation_split: validation\n"):
+        rewrite(path, line, "")
+    roles = {}
+    for split in ("train", "validation", "test"):
+        code, out, _ = run("tasks", "show", "toy_add", "--split", split, "--json")
+        assert code == 0
+        roles[split] = json.loads(out)["role"]
+    assert roles == {"train": "train_pool", "validation": "dev", "test": "test"}
+
+
 def test_test_items_are_shown_on_request_alone_and_with_a_warning(run: Harness) -> None:
     code, out, err = run("tasks", "show", "toy", "--split", "test", "--json")
     assert code == 0
@@ -347,3 +359,18 @@ def test_tasks_lists_the_domains_that_ship(run: Harness) -> None:
 def test_tasks_path_is_the_folder_for_lm_eval(run: Harness) -> None:
     code, out, _ = run("tasks", "path")
     assert (code, out) == (0, f"{data_folder('tasks')}\n")
+
+
+def test_a_name_that_is_no_text_to_yaml_is_a_finding(run: Harness, here: Path) -> None:
+    path = here / "more" / "a.yaml"
+    path.parent.mkdir()
+    path.write_text("# a truth value\ntask: no\n")
+    assert findings(run, "more") == ["more/a.yaml:2: task is read as False, no text; write the name in quotes"]
+
+
+def test_aliases_of_aliases_are_read_once(run: Harness, here: Path) -> None:
+    path = here / "more" / "a.yaml"
+    path.parent.mkdir()
+    nested = "".join(f"m{n}: &m{n} [{', '.join([f'*m{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    path.write_text(f"m0: &m0 [x]\n{nested}taks: a\n")  # 10 ** 11 values, written out
+    assert "more/a.yaml:13: unknown field 'taks'. Did you mean 'task'?" in findings(run, "more")

@@ -148,6 +148,15 @@ def test_a_change_of_the_tasks_code_is_another_hash(tmp_path: Path, domain: Doma
     assert load_domain("toy_add", [folder]).tasks["toy_add"].config_hash != domain.tasks["toy_add"].config_hash
 
 
+def test_the_code_of_a_linked_task_file_is_that_beside_where_it_really_lies(tmp_path: Path) -> None:
+    real, linked = write_toy_tasks(tmp_path / "real"), tmp_path / "linked"
+    linked.mkdir()
+    (linked / "toy_add.yaml").symlink_to(real / "toy_add.yaml")
+    before = load_domain("toy_add", [linked]).tasks["toy_add"].config_hash
+    (real / "utils.py").write_text((real / "utils.py").read_text() + "\n# another\n")
+    assert load_domain("toy_add", [linked]).tasks["toy_add"].config_hash != before
+
+
 def test_a_missing_folder_of_tasks_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_domain("toy", [tmp_path / "absent"])
@@ -168,6 +177,26 @@ def test_malformed_task_yaml_is_refused_at_its_line_although_lm_eval_passes_over
         load_domain("toy", [folder])
 
 
+def test_a_task_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    folder = write_toy_tasks(tmp_path / "t")
+    (folder / "gone.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    with pytest.raises(InputError, match=r"gone\.yaml: cannot be read: No such file or directory; correct the file"):
+        load_domain("toy", [folder])
+
+
+def test_a_task_file_nested_without_end_is_named(tmp_path: Path) -> None:
+    folder = write_toy_tasks(tmp_path / "t")
+    (folder / "deep.yaml").write_text("a: " + "[" * 5000)
+    with pytest.raises(InputError, match=r"deep\.yaml: cannot be read: nested too deeply"):
+        load_domain("toy", [folder])
+
+
+def test_a_name_that_is_no_text_to_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+    folder = broken(tmp_path / "t", "toy_add.yaml", "task: toy_add", "# a truth value\ntask: no")
+    with pytest.raises(InputError, match=r"toy_add\.yaml:2: task 'no' is no text to YAML; write \"no\" in quotes"):
+        load_domain("toy_reverse", [folder])
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
@@ -179,12 +208,6 @@ def test_malformed_task_yaml_is_refused_at_its_line_although_lm_eval_passes_over
         ),
         (
             "toy_add.yaml",
-            "output_type: generate_until",
-            "output_type: loglikelihood",
-            "output_type 'loglikelihood' has no per-item answer to learn from; use generate_until or multiple_choice",
-        ),
-        (
-            "toy_add.yaml",
             "max_gen_toks: 16",
             "max_gen_toks: 16\n  do_sample: true",
             "do_sample: true; the loop compares greedy answers, set do_sample: false",
@@ -192,7 +215,7 @@ def test_malformed_task_yaml_is_refused_at_its_line_although_lm_eval_passes_over
         ("toy_add.yaml", "utils.load", "utils.lode", "cannot be loaded: "),
         ("add_test.jsonl", '"input"', "input", "add_test.jsonl:1: not valid JSON: "),
     ],
-    ids=["field", "output type", "sampling", "function", "data"],
+    ids=["field", "sampling", "function", "data"],
 )
 def test_a_task_that_cannot_serve_is_refused_in_one_line(
     tmp_path: Path, name: str, old: str, new: str, message: str

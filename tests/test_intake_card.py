@@ -170,10 +170,13 @@ def test_chat_errors_warn_and_stop_where_most_rows_teach_nothing() -> None:
     assert checks(card_of(mute))["chat_format"] is True
 
 
-def test_empty_fields_formulas_and_languages_warn() -> None:
+def test_rows_without_a_question_or_an_answer_stop() -> None:
     card = card_of([*MANY, example("", "red", "a.jsonl:91", label=True)])
-    assert checks(card) == {"empty_prompt": False}
-    assert checks(card_of([*MANY, example("What?", "", "a.jsonl:91")])) == {"empty_answer": False}
+    assert checks(card) == {"empty_prompt": True}
+    assert checks(card_of([*MANY, example("What?", "", "a.jsonl:91")])) == {"empty_answer": True}
+
+
+def test_formulas_and_languages_warn() -> None:
     assert checks(card_of([*MANY, example("=1+1 or two", "red", "a.csv:91", label=True)])) == {"formulas": False}
     german = "Wie kann ich bitte meine verlorene Karte {} wieder sperren lassen, und was kostet das?"
     mixed = [example(german.format(n), "red", f"b:{n}", label=True) for n in ("eins", "zwei", "drei", "vier", "acht")]

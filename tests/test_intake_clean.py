@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.exceptions import InputError
+from harness.exceptions import EnvironmentFault, InputError
 from harness.intake.card import data_card
 from harness.intake.check import take
 from harness.intake.clean import Cleaned, changes_file, check_output, clean_rows, write_cleaned
@@ -146,6 +146,17 @@ def test_a_table_keeps_separator_quotes_and_line_ends(tmp_path: Path) -> None:
     assert out.read_bytes() == b'"prompt";answer\r\n"a ""b""";"x\r\ny"\r\n\r\nto [EMAIL];=1+1\r\n'
 
 
+def test_rows_without_a_question_or_an_answer_go(tmp_path: Path) -> None:
+    rows = [{"prompt": "Why?", "answer": "So."}, {"prompt": " ", "answer": "x"}, {"prompt": "How?", "answer": ""}]
+    file, out = write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
+    notes = clean(file, out).notes
+    assert kept(out) == ["Why?"]
+    assert [(note.what, note.why) for note in notes] == [
+        ("empty", "it has no question"),
+        ("empty", "it has no answer"),
+    ]
+
+
 def test_a_line_separator_inside_a_cell_ends_no_row(tmp_path: Path) -> None:
     file, out = tmp_path / "in.csv", tmp_path / "out.csv"
     file.write_bytes("prompt,answer\nWhy\u2028blue?,Light.\nHow far?,Far.\nHow far?,Far.\n".encode())
@@ -234,3 +245,16 @@ def test_nested_json_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nested"):
         clean(file, out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json"]
+
+
+def test_where_the_clean_file_cannot_be_written_there_is_no_list_of_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise EnvironmentFault("disk full")
+
+    monkeypatch.setattr("harness.intake.clean.write_bytes", full)
+    file = write(tmp_path / "a.jsonl", ROWS)
+    with pytest.raises(EnvironmentFault):
+        clean(file, tmp_path / "b.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]

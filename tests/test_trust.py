@@ -194,6 +194,18 @@ def test_the_hash_covers_what_yaml_names_outside_of_its_folder(tasks: Path, tmp_
     assert outside(tasks).sha256 != before.sha256
 
 
+def test_the_hash_covers_what_a_linked_yaml_calls_where_it_really_lies(tmp_path: Path) -> None:
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    real.mkdir()
+    linked.mkdir()
+    (real / "t.yaml").write_text("task: t\nprocess_results: !function utils.score\n")
+    (real / "utils.py").write_text("score = 1\n")
+    (linked / "t.yaml").symlink_to(real / "t.yaml")
+    before = outside(linked).sha256
+    (real / "utils.py").write_text("score = 2\n")
+    assert outside(linked).sha256 != before
+
+
 def test_the_hash_does_not_hang_on_where_the_folder_lies_nor_on_caches(tasks: Path, tmp_path: Path) -> None:
     before = outside(tasks).sha256
     (tasks / "__pycache__").mkdir()

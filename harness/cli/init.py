@@ -61,6 +61,8 @@ def init(
     chosen = domain_name(name, folder)
     if off_topic is not None and not off_topic.strip():
         raise InputError("--off-topic: the sentence is empty; give what the model shall answer")
+    if off_topic is not None and any("\ud800" <= char <= "\udfff" for char in off_topic):
+        raise InputError("--off-topic: the sentence is not UTF-8; type it in a UTF-8 terminal")
     rows = read_rows(source)
     shape = recognise(rows, Columns(**columns))
     click.echo(one_line(shape.describe()))

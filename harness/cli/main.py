@@ -156,6 +156,10 @@ def _as_harness_error(error: Exception) -> HarnessError | None:
         return EnvironmentFault(
             "out of memory; close other programs or choose a smaller model, then run the same command again"
         )
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{str(error.filename)[:80]}...: {error.strerror}; give a shorter one")
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM) and error.filename:
+        return EnvironmentFault(f"{error.filename}: {error.strerror}; change its rights, or name another")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = f" while writing {error.filename}" if error.filename else ""
         return EnvironmentFault(f"disk full{place}; free some space and run the same command again")

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.errors.builtin.wrong_answer import WrongAnswer
 from harness.errors.contract import Classifier, ErrorLabel, ErrorRecord, GroupClassifier, not_assessed
-from harness.errors.registry import load_classifiers
+from harness.errors.registry import BUILTIN, load_classifiers
+from harness.evaluation.choices import unsaid
 from harness.evaluation.items import ItemResult
 
 logger = logging.getLogger(__name__)
@@ -89,9 +90,19 @@ def _failed(classifier: Classifier, error: Exception, where: str) -> list[ErrorL
     return [not_assessed(category, reason) for category in classifier.categories]
 
 
+def _judged(labels: object, classifier: Classifier, item: ItemResult) -> list[ErrorLabel]:
+    """``labels``, checked; NOT_ASSESSED where there is no text. Classifiers of others may have other grounds."""
+    if unsaid(item.metrics) and classifier.name in BUILTIN and classifier.name != WrongAnswer.name:
+        return [
+            not_assessed(category, "a continuation was scored, no answer asked for")
+            for category in classifier.categories
+        ]
+    return _checked(labels, classifier, item)
+
+
 def _run(classifier: Classifier, item: ItemResult) -> list[ErrorLabel]:
     try:
-        return _checked(classifier.classify(item), classifier, item)
+        return _judged(classifier.classify(item), classifier, item)
     except Exception as error:
         return _failed(classifier, error, f"item {item.item_id}")
 
@@ -109,7 +120,7 @@ def _run_group(classifier: GroupClassifier, items: Sequence[ItemResult]) -> list
     checked = []
     for labels, item in zip(answers, items, strict=True):
         try:
-            checked.append(_checked(labels, classifier, item))
+            checked.append(_judged(labels, classifier, item))
         except Exception as error:
             checked.append(_failed(classifier, error, f"item {item.item_id}"))
     return checked

@@ -1,4 +1,4 @@
-"""What a multiple-choice answer was: the ending that was picked, where the gold one stands, how far it fell short.
+"""What a scored answer was: the ending that was picked, where the gold one stands, how far it fell short.
 
 These figures lie beside the task's own metrics under names that begin with `PREFIX`; they are no scores.
 """
@@ -13,6 +13,14 @@ PREFIX = "choice_"
 OPTIONS, PICKED, GOLD, GOLDS, SHORT = (f"{PREFIX}{name}" for name in ("options", "picked", "gold", "golds", "short"))
 """Number of endings; place of the picked one, from 0; place of the likeliest gold one; number of gold ones; nats by
 which that gold ending's log-likelihood falls short of being picked, 0 where it was."""
+GREEDY = f"{PREFIX}greedy"
+"""Of a gold continuation that was scored with no other beside it: 1 where greedy decoding would have given it, else 0.
+The response is then empty, as nobody knows what would have been said."""
+
+
+def unsaid(metrics: Mapping[str, float]) -> bool:
+    """Whether an item with ``metrics`` has no response because none was asked for: nothing follows from its text."""
+    return metrics.get(GREEDY) == 0
 
 
 def _length(ending: str, metric: str) -> int:

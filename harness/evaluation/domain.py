@@ -24,6 +24,10 @@ Split = Literal["train", "validation", "test", "extension", "train_file"]
 """``extension``: items that were added later (`harness.state`); ``train_file``: rows for training from a file."""
 GRADED = frozenset({"truthfulqa_mc2"})
 """Tasks whose score of an item is a share of probability, never 0 or 1."""
+Kind = Literal["generate", "choice", "continuation"]
+_KINDS: Mapping[str, Kind] = {
+    "generate_until": "generate", "multiple_choice": "choice", "loglikelihood": "continuation",
+}  # fmt: skip
 ChatTemplate = Callable[..., str]
 """``chat_template(messages, add_generation_prompt=True) -> str``, as lm-eval calls it."""
 
@@ -33,7 +37,8 @@ class DomainTask:
     """One lm-eval task.
 
     Attributes:
-        kind: ``generate`` (text is compared with the gold answer) or ``choice`` (endings are scored).
+        kind: ``generate`` (text is compared with the gold answer), ``choice`` (endings are scored) or ``continuation``
+            (the gold answer alone is scored: whether greedy decoding would have given it).
         metric: the name of the metric that counts: the first of the task's ``metric_list`` that is of one item.
         until, max_new_tokens: where a generated answer ends.
         config_hash: hash of the task's configuration as lm-eval dumps it (prompt, metrics, generation arguments) and
@@ -49,7 +54,7 @@ class DomainTask:
     """
 
     name: str
-    kind: Literal["generate", "choice"]
+    kind: Kind
     metric: str
     until: tuple[str, ...]
     max_new_tokens: int
@@ -163,7 +168,10 @@ class Domain:
 
     def answer(self, item: Item, chat_template: ChatTemplate | None) -> str:
         """The gold answer as it continues `context`: after the task's delimiter where lm-eval puts one."""
-        config = self.tasks[item.task].task.config
+        handle = self.tasks[item.task]
+        if handle.kind == "continuation":
+            return item.target  # lm-eval puts nothing before it
+        config = handle.task.config
         prefix = config.gen_prefix
         if chat_template is not None and (not prefix or prefix[-1:].isspace()):
             return item.target
@@ -196,6 +204,9 @@ def _text_target(handle: DomainTask, doc: Any) -> str:
         choices = handle.task.doc_to_choice(doc)
         first = target[0] if isinstance(target, list) and target else target  # of several right ones
         return str(first if isinstance(first, (str, list)) else choices[first])
+    if handle.kind == "continuation" and (not isinstance(target, str) or not target):
+        what = "an empty text" if target == "" else type(target).__name__
+        raise InputError(f"task '{handle.name}': doc_to_target gives {what}; a loglikelihood task scores one text")
     return gold_text(handle.task, doc)
 
 
@@ -241,7 +252,8 @@ def _load_one(name: str, include_paths: Sequence[Path]) -> dict[str, DomainTask]
 
 def _folder(entry: Any) -> Path | None:
     path = getattr(entry, "yaml_path", None)
-    return Path(path).parent if path else None
+    # lm-eval takes the code from where a link points.
+    return (Path(path).resolve() if Path(path).is_symlink() else Path(path)).parent if path else None
 
 
 def template_files(folder: Path | None) -> list[Path]:
@@ -282,10 +294,10 @@ def task_handle(name: str, task: Any, folder: Path | None) -> DomainTask:
         InputError: a kind of task that has no answer to learn from, or malformed prompts.
     """
     output = task.OUTPUT_TYPE
-    if output not in ("generate_until", "multiple_choice"):
+    if output not in _KINDS:
         raise InputError(
-            f"task '{name}': output_type '{output}' has no per-item answer to learn from; "
-            "use generate_until or multiple_choice"
+            f"task '{name}': output_type '{output}' scores whole texts and has no answer to learn from; "
+            "'harness baseline --text FILE' measures perplexity, 'lm_eval run' alone runs the task"
         )
     generation = dict(task.config.generation_kwargs or {}) if output == "generate_until" else {}
     if getattr(task, "multiple_input", False) or "acc_mutual_info" in getattr(task, "_metric_fn_list", {}):
@@ -296,7 +308,7 @@ def task_handle(name: str, task: Any, folder: Path | None) -> DomainTask:
     if generation.get("do_sample"):
         raise InputError(f"task '{name}': do_sample: true; the loop compares greedy answers, set do_sample: false")
     until = generation.get("until") or []
-    kind: Literal["generate", "choice"] = "generate" if output == "generate_until" else "choice"
+    kind = _KINDS[output]
     metrics = task_metrics(task, kind)
     config = {key: value for key, value in task.dump_config().items() if key != "metadata"}
     return DomainTask(

@@ -104,15 +104,30 @@ def check_yaml(folder: Path) -> None:
     """Parse every task YAML under ``folder``; lm-eval itself passes over malformed ones in silence.
 
     Raises:
-        InputError: names file and line.
+        InputError: one that is malformed, cannot be read, or names its task by what YAML takes for another value than
+            a text (``no``, ``null``, ``12``); names file and line.
     """
     for path in sorted(folder.rglob("*.yaml")):
         try:
             with path.open("rb") as stream:
-                yaml.compose(stream, Loader=yaml.SafeLoader)
+                _check_name(path, yaml.compose(stream, Loader=yaml.SafeLoader))
+        except (OSError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error.strerror or error
+            raise InputError(f"{path}: cannot be read: {reason}; correct the file, or move it away") from error
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or str(error).splitlines()[0]
             raise InputError(
                 f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}; correct the file"
             ) from error
+
+
+def _check_name(path: Path, root: Any) -> None:
+    """lm-eval cannot sort or find a task whose name is no text."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        scalar = isinstance(value, yaml.ScalarNode) and value.tag.startswith("tag:yaml.org,2002:")
+        if key.value in ("task", "group") and scalar and not value.tag.endswith(":str"):
+            raise InputError(
+                f"{at(path, value.start_mark.line + 1)}: {key.value} '{value.value}' is no text to YAML; "
+                f'write "{value.value}" in quotes'
+            )

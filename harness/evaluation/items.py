@@ -113,7 +113,8 @@ class ItemResult:
     """A scored response: all that a classifier, a report or a paired test needs.
 
     Attributes:
-        response: the model's text (for multiple choice, the chosen ending); the score is of the filtered text.
+        response: the model's text (for multiple choice, the chosen ending; for a single continuation, that one where
+            greedy decoding gives it, else nothing); the score is of the filtered text.
         finish_reason: ``stop`` (end token or stop string), ``length`` (token limit), ``unknown`` (saved elsewhere).
         correct: the task's own main metric, 0 to 1 (1 is right).
         metrics: every number the task's ``process_results`` returned, by name; of multiple choice also what was picked

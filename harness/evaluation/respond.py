@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.evaluation.choices import choice_figures, gold_places, picked
+from harness.evaluation.choices import GREEDY, choice_figures, gold_places, picked
 from harness.evaluation.domain import ChatTemplate, Domain, DomainTask
 from harness.evaluation.engine import Engine, GenerationRequest, Progress, Scoring, ScoringRequest
 from harness.evaluation.items import FinishReason, Item, ItemResult
@@ -37,6 +37,8 @@ def too_long(
         room = handle.max_new_tokens
         if handle.kind == "choice":
             room = max(engine.count_tokens(str(text)) for text in handle.task.doc_to_choice(dict(item.doc)))
+        elif handle.kind == "continuation":
+            room = engine.count_tokens(item.target)
         tokens = engine.count_tokens(domain.context(item, chat_template, fewshot)) + room
         if tokens > limit:
             found.append(TooLong(item.item_id, item.task, tokens, limit))
@@ -64,8 +66,8 @@ def respond(
         EnvironmentFault: out of memory even one item at a time.
     """
     generate = [item for item in items if domain.tasks[item.task].kind == "generate"]
-    choice = [item for item in items if domain.tasks[item.task].kind == "choice"]
-    endings = {item.item_id: _endings(domain, item, chat_template, fewshot) for item in choice}
+    ranked = [item for item in items if domain.tasks[item.task].kind != "generate"]
+    endings = {item.item_id: _endings(domain, item, chat_template, fewshot) for item in ranked}
     total = len(generate) + sum(len(requests) for requests in endings.values())
 
     def step(offset: int) -> Progress | None:
@@ -95,26 +97,36 @@ def respond(
             prompt_tokens=answer.prompt_tokens,
             new_tokens=answer.new_tokens,
         )
-    flat = [request for item in choice for request in endings[item.item_id]]
+    flat = [request for item in ranked for request in endings[item.item_id]]
     scored = engine.loglikelihood(flat, step(len(generate))) if flat else []
     asked(sum(score.context_tokens + score.tokens for score in scored))
     scores = iter(scored)
-    for item in choice:
+    for item in ranked:
         handle = domain.tasks[item.task]
         own = [next(scores) for _ in endings[item.item_id]]
-        texts = [str(text) for text in handle.task.doc_to_choice(dict(item.doc))]
-        logprobs = [score.logprob for score in own]
+        response, figures = _ranking(handle, item, own)
         results[item.item_id] = _result(
             item,
             handle,
             [(score.logprob, score.is_greedy) for score in own],
-            response=texts[picked(logprobs, texts, handle.metric)],
+            response=response,
             finish_reason="stop",
             prompt_tokens=own[0].context_tokens,
             new_tokens=0,
-            figures=choice_figures(handle.task, dict(item.doc), logprobs, texts, handle.metric),
+            figures=figures,
         )
     return [results[item.item_id] for item in items]
+
+
+def _ranking(handle: DomainTask, item: Item, scores: Sequence[Scoring]) -> tuple[str, dict[str, float]]:
+    """What stands for the response of an item whose endings were scored, and the figures beside its metrics."""
+    if handle.kind == "continuation":
+        (score,) = scores
+        return item.target if score.is_greedy else "", {GREEDY: float(score.is_greedy)}
+    texts = [str(text) for text in handle.task.doc_to_choice(dict(item.doc))]
+    logprobs = [score.logprob for score in scores]
+    figures = choice_figures(handle.task, dict(item.doc), logprobs, texts, handle.metric)
+    return texts[picked(logprobs, texts, handle.metric)], figures
 
 
 def scored(domain: Domain, item: Item, response: str, finish_reason: FinishReason = "unknown") -> ItemResult:
@@ -193,7 +205,8 @@ def _endings(domain: Domain, item: Item, chat_template: ChatTemplate | None, few
         apply_chat_template=chat_template is not None,
         chat_template=chat_template,
     )
-    return [ScoringRequest(instance.args[0], instance.args[1], item.task) for instance in instances]
+    each = instances if isinstance(instances, list) else [instances]  # a single one of a continuation
+    return [ScoringRequest(instance.args[0], instance.args[1], item.task) for instance in each]
 
 
 def _filtered(handle: DomainTask, item: Item, text: str) -> Any:
@@ -276,5 +289,7 @@ def _stand_in(handle: DomainTask, item: Item, answer: Any, response: str) -> flo
     doc = dict(item.doc)
     if handle.kind == "generate":
         return f1(str(answer), references(handle.task, doc))
+    if handle.kind == "continuation":
+        return float(answer[1])
     choices = [str(text) for text in handle.task.doc_to_choice(doc)]
     return float(response in [choices[place] for place in gold_places(handle.task, doc, choices)])

@@ -24,6 +24,10 @@ def check_task_file(file: TaskFile) -> list[str]:
     filters with its registries; generation arguments with transformers' ``GenerationConfig``.
     """
     found = [f"{_at(file, key, line)}: '{key}' is given twice; drop one" for key, line in file.twice.items()]
+    for key in ("group", "task"):
+        value = file.values.get(key)
+        if value is not None and not isinstance(value, (str, list, Mapping)):
+            found.append(f"{file.place(key)}: {key} is read as {value!r}, no text; write the name in quotes")
     if file.group is not None:
         return [*found, *_unknown(file, "", file.values, {*_fields("group"), *_OWN}), *_aggregates(file)]
     found += _unknown(file, "", file.values, {*_fields("task"), *_OWN})

@@ -78,7 +78,8 @@ class TaskFile:
         """The files that it includes, as lm-eval finds them."""
         listed = self.values.get("include")
         names = listed if isinstance(listed, list) else [listed]
-        return [self.path.parent / name for name in names if isinstance(name, str)]
+        home = self.path.resolve().parent if self.path.is_symlink() else self.path.parent
+        return [home / name for name in names if isinstance(name, str)]
 
 
 def read_task_file(path: Path) -> TaskFile:
@@ -105,11 +106,14 @@ def read_task_file(path: Path) -> TaskFile:
         raise InputError(f"{at(path, 1)}: expected 'field: value' lines; correct the file")
     lines: dict[str, int] = {}
     twice: dict[str, int] = {}
-    _walk(node, "", lines, twice)
+    _walk(node, "", lines, twice, set())
     return TaskFile(path, {str(key): value for key, value in values.items()}, lines, twice)
 
 
-def _walk(node: Any, prefix: str, lines: dict[str, int], twice: dict[str, int]) -> None:
+def _walk(node: Any, prefix: str, lines: dict[str, int], twice: dict[str, int], seen: set[int]) -> None:
+    if id(node) in seen:  # an alias: what it stands for has its lines, and aliases of aliases would never end
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         own: set[str] = set()
         for key, value in node.value:
@@ -119,11 +123,11 @@ def _walk(node: Any, prefix: str, lines: dict[str, int], twice: dict[str, int]) 
                 twice[dotted] = line
             own.add(dotted)
             lines[dotted] = line
-            _walk(value, dotted, lines, twice)
+            _walk(value, dotted, lines, twice, seen)
     elif isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
             lines[f"{prefix}.{place}"] = value.start_mark.line + 1
-            _walk(value, f"{prefix}.{place}", lines, twice)
+            _walk(value, f"{prefix}.{place}", lines, twice, seen)
 
 
 def yaml_files(folder: Path) -> list[Path]:

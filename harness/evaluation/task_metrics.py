@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Aggregation = Callable[[list[Any]], float]
 _OF_ITEMS = frozenset({"mean", "nanmean", "median"})
 """lm-eval's aggregations of a number of each item."""
-STAND_INS = {"generate": "token_f1", "choice": "acc"}
+STAND_INS = {"generate": "token_f1", "choice": "acc", "continuation": "acc"}
 """What an item is scored by where its task has figures of the set alone, by the kind of the task: SQuAD's token F1
-with the gold answer, 0 to 1; whether the picked ending is a gold one."""
+with the gold answer, 0 to 1; whether the picked ending is a gold one, or greedy decoding gives the continuation."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def task_metrics(task: Any, kind: str) -> TaskMetrics:
     a gold answer is a number from 0 to 1.
 
     Args:
-        kind: ``generate`` or ``choice``.
+        kind: ``generate``, ``choice`` or ``continuation``.
     """
     aggregations: Mapping[str, Any] = task.aggregation()
     configured = [_name(entry["metric"]) for entry in task.config.metric_list or []]
@@ -96,6 +96,8 @@ def gold_answer(task: Any, kind: str, doc: Mapping[str, Any]) -> list[Any]:
     """What ``process_results`` would be handed if the model had answered ``doc`` with the gold answer."""
     from harness.evaluation.choices import gold_places
 
+    if kind == "continuation":
+        return [(0.0, True)]
     if kind == "choice":
         choices = task.doc_to_choice(doc)
         golds = gold_places(task, doc, choices)
@@ -105,7 +107,7 @@ def gold_answer(task: Any, kind: str, doc: Mapping[str, Any]) -> list[Any]:
 
 
 def gold_text(task: Any, doc: Mapping[str, Any]) -> str:
-    """The right answer of a task that generates: the first of several; the choice, where the target is its place."""
+    """The right answer of a task without endings: the first of several; the choice, where the target is its place."""
     target = task.doc_to_target(doc)
     if isinstance(target, int) and getattr(task.config, "doc_to_choice", None) is not None:
         return str(task.doc_to_choice(doc)[target])

@@ -123,27 +123,28 @@ def _pair(row: Mapping[str, Any], place: str) -> dict[str, Any]:
 def of_pairs(handle: DomainTask, docs: Sequence[Mapping[str, Any]]) -> DomainTask:
     """A task of rows of prompt and answer, asked and ended as ``handle`` is, with no items but these.
 
-    Scored as ``handle`` scores where it generates text by lm-eval's own metrics; else an answer is right that is the
-    row's, spacing apart.
+    Scored as ``handle`` scores where it generates text by lm-eval's own metrics, or scores one continuation (behind a
+    space, where neither prompt nor answer has one); else an answer is right that is the row's, spacing apart.
     """
     config = handle.task.config
+    continued = handle.kind == "continuation"
     own = handle.kind == "generate" and not getattr(config, "process_results", None) and not handle.metrics.stand_in
     task = copy.copy(handle.task)
     task._config = copy.copy(config)
     task._config.doc_to_text = _prompt
-    task._config.doc_to_target = _answer
+    task._config.doc_to_target = _continuation if continued else _answer
     task._config.doc_to_choice = None
     task._config.process_docs = None
-    task._config.output_type = task.OUTPUT_TYPE = "generate_until"
+    task._config.output_type = task.OUTPUT_TYPE = "loglikelihood" if continued else "generate_until"
     task.prompt = None
     if not own:
-        task._config.process_results = _scored
+        task._config.process_results = _greedy if continued else _scored
         task._filters = []
-    metrics = replace(handle.metrics, corpus={}) if own else TaskMetrics("exact_match")
+    metrics = replace(handle.metrics, corpus={}) if own else TaskMetrics("acc" if continued else "exact_match")
     return replace(
         handle,
         name=f"{handle.name}{SUFFIX}",
-        kind="generate",
+        kind="continuation" if continued else "generate",
         metric=metrics.main,
         until=handle.until if handle.kind == "generate" else ("\n\n",),
         task=task,
@@ -164,6 +165,15 @@ def _prompt(doc: Mapping[str, Any]) -> str:
 
 def _answer(doc: Mapping[str, Any]) -> str:
     return str(doc["answer"])
+
+
+def _continuation(doc: Mapping[str, Any]) -> str:
+    prompt, answer = _prompt(doc), _answer(doc)
+    return answer if prompt[-1:].isspace() or answer[:1].isspace() else f" {answer}"
+
+
+def _greedy(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, float]:
+    return {"acc": float(results[0][1])}
 
 
 def _scored(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:

@@ -145,7 +145,7 @@ def _named(path: Path) -> Iterator[Path]:
 
     for name in walk(root, set()):
         try:
-            other = (path.parent / name).resolve()
+            other = (path.resolve().parent / name).resolve()  # lm-eval goes by where a link points, too
             if other.is_file():
                 yield other
         except (OSError, ValueError):  # a name that is no path

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.evaluation.choices import GREEDY
 from harness.evaluation.items import ItemResult
 
 MOST = 0.9
@@ -85,7 +86,7 @@ def degenerate(before: Sequence[ItemResult], after: Sequence[ItemResult]) -> lis
     sentences = _sentences(after)
     members: dict[str, list[tuple[ItemResult, ItemResult]]] = {}
     for result in after:
-        if result.item_id in old:
+        if result.item_id in old and GREEDY not in result.metrics:  # a scored continuation is no answer to repeat
             members.setdefault(result.skill, []).append((old[result.item_id], result))
     found = (_skill(skill, pairs, sentences) for skill, pairs in sorted(members.items()) if len(pairs) >= FEWEST)
     return [each for each in found if each is not None]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.exceptions import InputError
 from harness.intake.example import Example, Row
-from harness.intake.fields import spellings
+from harness.intake.fields import empty_answers, empty_prompts, spellings
 from harness.intake.findings import shown
 from harness.intake.records import Change, rewritten
 from harness.intake.repeats import (
@@ -27,7 +27,7 @@ from harness.intake.repeats import (
 from harness.intake.secrets import find_private, mask_value, strings
 from harness.storage import canonical_json, write_bytes, write_jsonl
 
-What = Literal["masked", "duplicate", "conflict", "near-duplicate", "label"]
+What = Literal["masked", "empty", "duplicate", "conflict", "near-duplicate", "label"]
 Keep = Literal["none", "majority"]
 Reader = Callable[[Sequence[Row]], Sequence[Example]]
 
@@ -70,7 +70,7 @@ class Cleaned:
 
 
 def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, keep: Keep = "none") -> Cleaned:
-    """Mask private data, then leave out what is there twice and what contradicts itself.
+    """Mask private data, then leave out what is empty, what is there twice and what contradicts itself.
 
     Args:
         rows: of one file.
@@ -86,7 +86,7 @@ def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, 
     while True:
         before = len(notes)
         state = _masked(state, notes)
-        for step in (_identical, _duplicates, _contradicted(keep), *([_near] if near else []), _spelled):
+        for step in (_empty, _identical, _duplicates, _contradicted(keep), *([_near] if near else []), _spelled):
             dropped = dict[int, Note]()
             changed = dict[int, tuple[Row, Note]]()
             for position, outcome, note in step(state, examples_of):
@@ -102,7 +102,7 @@ def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, 
                 if position not in dropped
             ]
             if not state:
-                raise InputError("nothing would be left: every row contradicts another; correct the answers first")
+                raise InputError("nothing would be left: every row is empty or contradicts another; correct them first")
         if len(notes) == before:
             ordered = [note for _, note in sorted(notes, key=lambda pair: pair[0])]
             return Cleaned(tuple(state), tuple(ordered))
@@ -133,6 +133,14 @@ def _kinds(values: Mapping[str, Any]) -> str:
         for column, value in values.items()
     }
     return "; ".join(f"{', '.join(kinds)} in '{shown(str(column), 40)}'" for column, kinds in found.items() if kinds)
+
+
+def _empty(state: State, examples_of: Reader) -> Outcomes:
+    """Rows without a question or without an answer."""
+    examples, position_of = _read(state, examples_of)
+    for lacking, what in ((empty_prompts(examples), "question"), (empty_answers(examples), "answer")):
+        for example in lacking:
+            yield position_of[id(example.row)], None, Note(example.place, "empty", f"it has no {what}")
 
 
 def _identical(state: State, _: Reader) -> Outcomes:
@@ -231,4 +239,8 @@ def write_cleaned(file: Path, out: Path, rows: Sequence[Row], cleaned: Cleaned) 
     """
     data = rewritten(file, rows, cleaned.changes(rows))
     write_jsonl(changes_file(out), [asdict(note) for note in cleaned.notes])
-    write_bytes(out, data)
+    try:
+        write_bytes(out, data)
+    except BaseException:
+        changes_file(out).unlink(missing_ok=True)
+        raise

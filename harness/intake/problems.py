@@ -316,7 +316,7 @@ def _fields(found: Evidence) -> Iterator[Problem]:
         if lacking:
             message = f"{plural(len(lacking), 'row')} without {'an' if what == 'answer' else 'a'} {what}"
             places = first([example.place for example in lacking])
-            yield Problem(check, False, len(lacking), message, "fill them in, or drop the rows", places)  # type: ignore[arg-type]
+            yield Problem(check, True, len(lacking), message, f"fill them in, or {CLEAN} drops the rows", places)  # type: ignore[arg-type]
     if found.cut:
         cut, unit, limit = found.cut
         message = (

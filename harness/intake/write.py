@@ -262,9 +262,16 @@ def _rendered(name: str, values: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters |= {"json": json.dumps, "py": _literal}
+    environment.filters |= {"json": json.dumps, "py": _literal, "name": _yaml_name}
     source = (_SCAFFOLD / name).read_text(encoding="utf-8")
     return environment.from_string(source).render(values)
+
+
+def _yaml_name(name: str) -> str:
+    """A domain's name as YAML text: ``no`` or ``null`` alone would be another value."""
+    import yaml
+
+    return name if yaml.safe_load(name) == name else json.dumps(name)
 
 
 def _literal(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.evaluated import Evaluation
-from harness.evaluation.choices import PREFIX
+from harness.evaluation.choices import GREEDY, PREFIX
 from harness.evaluation.items import ItemResult
 from harness.evaluation.units import units
 from harness.metrics import structure, text
@@ -162,7 +162,7 @@ def references(result: ItemResult) -> list[str]:
 
 def written(results: Sequence[ItemResult]) -> list[ItemResult]:
     """Those whose answer the model wrote: of multiple choice, which reports ``acc``, none has a token."""
-    return [result for result in results if result.new_tokens or "acc" not in result.metrics]
+    return [result for result in results if result.new_tokens or not {"acc", GREEDY} & result.metrics.keys()]
 
 
 def _declared(results: Sequence[ItemResult]) -> str:

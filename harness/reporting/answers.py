@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation
+from harness.evaluation.choices import unsaid
 from harness.evaluation.items import ItemResult
 from harness.reporting.data import ReportData
 from harness.reporting.escape import Excerpt, head, tail
 
 RIGHT = 1.0
 """Score from which a response counts as right, as in the gate's paired comparison."""
+
+UNSAID = "[another continuation was likelier]"
+"""Stands for the response where a continuation was scored and greedy decoding would not have given it."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,13 @@ class CaseGroup:
 
 def _answer(result: ItemResult, record: ErrorRecord | None) -> Answer:
     labels = record.labels if record else ()
+    response = UNSAID if unsaid(result.metrics) else result.response
     primary = record.primary if record else None
     ordered = sorted(labels, key=lambda label: label.category != primary)  # stable: precedence is kept otherwise
     return Answer(
-        text=head(result.response, (label.span for label in labels)),
+        text=head(response, (label.span for label in labels)),
         right=result.correct >= RIGHT,
-        length=len(result.response),
+        length=len(response),
         labels=tuple((label.category, label.confidence, label.reason) for label in ordered),
     )
 
