@@ -10,6 +10,7 @@ import pytest
 from harness.config import Settings, load_settings
 from harness.exceptions import InputError
 from harness.regression.declare import Declared, declared, gate_of, gates_of
+from harness.regression.results import KINDS
 
 
 def read(folder: Path, text: str) -> Declared:
@@ -53,6 +54,15 @@ gates:
     assert found.gates[3].items == ("0123456789abcdef",)
     assert found.needs_baseline
     assert found.needs_guard
+
+
+def test_the_example_of_the_documentation_can_be_declared(project_root: Path, tmp_path: Path) -> None:
+    page = (project_root / "docs" / "gates.md").read_text(encoding="utf-8")
+    block = page.partition("## Declared\n\n")[2].partition("\n\nA list")[0]
+    found = read(tmp_path, "\n".join(line[4:] for line in block.splitlines()))
+    assert {gate.kind for gate in found.gates} == set(KINDS)
+    assert [gate.on_uncertain for gate in found.gates] == ["fail", "pass"] + ["fail"] * 8
+    assert len(found.known) == 1
 
 
 def test_one_mapping_is_a_gate_a_key(tmp_path: Path) -> None:
