@@ -14,6 +14,7 @@ from harness.cli.main import main
 from harness.errors.setup import load_taxonomy
 from harness.exceptions import InputError
 from harness.regression.answers import prompt_hash
+from harness.regression.baseline_file import comparable, write_baseline
 from harness.regression.compare import compare
 from harness.regression.lm_eval_output import read_lm_eval
 from harness.regression.read import read_answers
@@ -131,6 +132,18 @@ def test_the_command_compares_two_models_that_lm_eval_asked(
         assert task["delta"] == pytest.approx(task["after"] - task["before"])
     assert found["a"]["model"] != found["b"]["model"]
     assert found["categories"]["wrong_answer"]["n"] > 0
+
+
+def test_one_models_output_is_a_baseline_for_anothers(
+    outputs: tuple[Path, Path, Path], out: Path, tmp_path: Path
+) -> None:
+    write_baseline(tmp_path / "toy.json", read_answers(outputs[1]))
+    baseline = read_answers(tmp_path / "toy.json")
+    comparable(baseline, read_answers(outputs[2]))
+    assert {row.n for row in compare(baseline, read_answers(outputs[1])).tasks} == {12, 20}
+    change_json(only(out, "results_*.json"), lambda raw: raw["versions"].update(toy_filtered=4.0))
+    with pytest.raises(InputError, match=r"task toy_filtered was version 3 \(.* and is version 4 \("):
+        comparable(baseline, read_answers(out))
 
 
 # --- prompts that a run's cannot be held against
