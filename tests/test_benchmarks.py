@@ -23,6 +23,7 @@ SCRIPTS = (
     "scripted_train",
     "scripted_pick",
     "calibration",
+    "no_regression",
 )
 MODULES = ("common", "subjects", *SCRIPTS)
 
@@ -312,3 +313,39 @@ def test_glaive_conversations_without_tools_or_call_are_passed_over(bench: Any) 
     assert prose == "It is 1."
     assert bench("classifiers").answered(item, '{"arguments": {"a": 1}, "name": "add"}', "stop").correct == 1.0
     assert bench("classifiers").answered(item, prose, "stop").correct == 0.0
+
+
+def test_simulated_models_differ_by_the_drop_they_are_asked_for(bench: Any) -> None:
+    script = bench("no_regression")
+    for drop in (0.0, 0.1):
+        pairs = list(script.simulated(2_000, drop, 8, seed=3))
+        scores = [
+            sum(a.correct for a in before.answers) - sum(b.correct for b in after.answers) for before, after in pairs
+        ]
+        assert sum(scores) / 16_000 == pytest.approx(drop, abs=0.015)
+        flips = [
+            a.correct != b.correct
+            for before, after in pairs
+            for a, b in zip(before.answers, after.answers, strict=True)
+        ]
+        assert sum(flips) / len(flips) == pytest.approx(0.15, abs=0.02)
+
+
+def test_swapped_rounds_are_the_same_answers_with_whole_clusters_turned(bench: Any) -> None:
+    script = bench("no_regression")
+    from harness.regression.answers import Answer
+
+    def answered(right: float) -> list[Any]:
+        return [Answer(f"{n:016x}", "t", "s", f"c{n // 3}", right) for n in range(30)]
+
+    before, after = next(script.swapped([answered(1.0), answered(0.0)], 1, seed=1))
+    assert all(a.correct + b.correct == 1 for a, b in zip(before.answers, after.answers, strict=True))
+    turned = {a.cluster: a.correct for a in before.answers}
+    assert [turned[a.cluster] for a in before.answers] == [a.correct for a in before.answers]
+    assert 0 < sum(turned.values()) < len(turned)
+
+
+def test_the_gates_verdicts_are_counted(bench: Any) -> None:
+    script = bench("no_regression")
+    found = script.judged(script.simulated(200, 0.3, 5, seed=0))
+    assert (found["items"], found["pairs"], found["fail"]) == (200, 5, 1.0)

@@ -9,6 +9,8 @@ from statistics import NormalDist
 
 from harness.gate.quantiles import t_quantile
 
+_NOTHING = 1e-12  # sum of squares that is rounding alone
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -55,23 +57,23 @@ def _sums(values: Sequence[float], clusters: Sequence[Hashable]) -> _Sums:
     return _Sums(tuple(math.fsum(each) for each in members.values()), tuple(len(each) for each in members.values()))
 
 
-def effective_size(hits: Sequence[bool], clusters: Sequence[Hashable], alpha: float) -> float:
-    """Independent items that would tell as much about the share of hits as these, at most their number.
+def effective_size(values: Sequence[float], clusters: Sequence[Hashable], alpha: float) -> float:
+    """Independent items that would tell as much about the mean as these, at most their number.
 
-    ``n / deff`` with deff the clustered variance of the share over that of a simple sample, times the squared ratio of
+    ``n / deff`` with deff the clustered variance of the mean over that of a simple sample, times the squared ratio of
     Student's t for n - 1 and for clusters - 1 degrees of freedom (Korn and Graubard 1998, "Confidence intervals for
     proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24:193).
-    Where the variance says nothing (all hits, none, one cluster) each cluster counts once: ``n^2 / sum of sizes^2``.
+    Where the variance says nothing (all values alike, one cluster) each cluster counts once: ``n^2 / sum of sizes^2``.
     """
-    sums = _sums([float(hit) for hit in hits], clusters)
+    sums = _sums(values, clusters)
     n, groups = sums.n, len(sums.sizes)
     if groups == n:
         return float(n)
-    share = math.fsum(sums.totals) / n
-    if groups < 2 or not 0 < share < 1:
+    mean = math.fsum(sums.totals) / n
+    simple = math.fsum((value - mean) ** 2 for value in values) * n / (n - 1)
+    if groups < 2 or simple < _NOTHING:
         return n / sums.typical
-    variance = groups / (groups - 1) * sums.squares(share) / n**2
-    deff = max(1.0, variance * (n - 1) / (share * (1 - share)))
+    deff = max(1.0, groups / (groups - 1) * sums.squares(mean) / simple)
     return n / deff * (t_quantile(1 - alpha, n - 1) / t_quantile(1 - alpha, groups - 1)) ** 2
 
 
@@ -83,7 +85,7 @@ def share_interval(hits: Sequence[bool], clusters: Sequence[Hashable], alpha: fl
         alpha: of each side, above 0 and below .5.
     """
     share = sum(hits) / len(hits)
-    n = effective_size(hits, clusters, alpha)
+    n = effective_size([float(hit) for hit in hits], clusters, alpha)
     z = NormalDist().inv_cdf(1 - alpha)
     square = z * z / n
     middle = (share + square / 2) / (1 + square)
@@ -116,24 +118,40 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable], alpha: 
 def difference_interval(differences: Sequence[float], clusters: Sequence[Hashable], alpha: float) -> Interval:
     """The mean of paired differences of scores, with bounds that are honest where next to nothing changed.
 
-    Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions", Statist Med 24:729:
-    half an observation is added to each of the four cells, so that no change on 60 items still leaves a drop of some
-    points possible. Here it is half a cluster of the size that an average item's has, and Student's t for clusters - 1
-    degrees takes the place of the normal.
+    Tango's score bounds (Tango 1998, "Equivalence test and confidence interval for the difference in proportions for
+    the paired-sample design", Statist Med 17:891) at `effective_size` items: that none of 60 items changed still
+    leaves a drop of 4 points possible. Partial credit counts as a part of an item that changed, which errs to the safe
+    side.
 
     Args:
         differences: shape (n,), after minus before, -1 to 1, n >= 1.
         clusters: shape (n,).
         alpha: of each side, above 0 and below .5.
     """
-    sums = _sums(differences, clusters)
-    n, groups = sums.n, len(sums.sizes)
+    n = len(differences)
+    size = effective_size(differences, clusters, alpha)
+    fixed = size * math.fsum(value for value in differences if value > 0) / n
+    broken = size * math.fsum(-value for value in differences if value < 0) / n
+    z = NormalDist().inv_cdf(1 - alpha)
     delta = math.fsum(differences) / n
-    if groups < 2:
-        return Interval(delta, -1.0, 1.0, n)
-    size = sums.typical
-    whole = n + 2 * size
-    middle = math.fsum(differences) / whole
-    squares = sums.squares(middle) + size * size * (1 + 2 * middle * middle)
-    reach = t_quantile(1 - alpha, groups - 1) * math.sqrt(squares) / whole
-    return Interval(delta, max(-1.0, min(delta, middle - reach)), min(1.0, max(delta, middle + reach)), n)
+    low, high = _lower(fixed, broken, size, z), -_lower(broken, fixed, size, z)
+    return Interval(delta, min(delta, low), max(delta, high), n)
+
+
+def _lower(fixed: float, broken: float, n: float, z: float) -> float:
+    """The smallest difference that the score test does not reject: its statistic falls as the difference rises."""
+    low, high = -1.0, (fixed - broken) / n
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _score(fixed, broken, n, middle) > z else (low, middle)
+    return low
+
+
+def _score(fixed: float, broken: float, n: float, delta: float) -> float:
+    """Tango's statistic of "the difference is ``delta``", its nuisance parameter at the restricted maximum."""
+    linear = (2 * n - fixed + broken) * delta - fixed - broken
+    constant = -broken * delta * (1 - delta)
+    share = (math.sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)
+    variance = n * (2 * share + delta * (1 - delta))
+    gap = fixed - broken - n * delta
+    return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap)
