@@ -90,10 +90,12 @@ class Gates:
         self.config.args.append(str(self.path))
 
     @property
-    def folder(self) -> Path | None:
-        """Where answers are kept for the workers of this session alone, where ``cache: false`` keeps them nowhere."""
+    def folder(self) -> Path:
+        """Where answers are kept for this session and its workers, where ``cache: false`` keeps them nowhere else."""
         if self.worker:
             return Path(self.config.workerinput["harness_folder"])  # type: ignore[attr-defined]
+        if self._shared is None:
+            self._shared = Path(tempfile.mkdtemp(prefix="harness-answers-"))
         return self._shared
 
     @cached_property
@@ -106,9 +108,7 @@ class Gates:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give an xdist worker the folder that all of them share."""
-        if self._shared is None:
-            self._shared = Path(tempfile.mkdtemp(prefix="harness-answers-"))
-        node.workerinput["harness_folder"] = str(self._shared)
+        node.workerinput["harness_folder"] = str(self.folder)
 
     def pytest_unconfigure(self) -> None:
         """Leave nothing behind."""

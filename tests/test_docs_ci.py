@@ -116,20 +116,21 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stream.write(PASSING)
     tools(folder / "bin")
     update = Step("harness gate --update-baseline", False)
-    done = run([update], project, {"HARNESS_CACHE": str(folder / "first"), "HARNESS_ALLOW_TASK_CODE": "1"})
+    done = run([update], project, {"HARNESS_CACHE": str(project / ".cache/harness"), "HARNESS_ALLOW_TASK_CODE": "1"})
     assert done.codes == (0,), done.output
     return project
 
 
 @pytest.fixture
 def project(begun: Path, tmp_path: Path) -> Path:
-    """The project as a fresh checkout."""
+    """A fresh checkout, on a machine that has nothing but the cache of an earlier job."""
     shutil.copytree(begun.parent / "bin", tmp_path / "bin")
-    return Path(shutil.copytree(begun, tmp_path / "shop", ignore=shutil.ignore_patterns("runs", ".cache")))
+    return Path(shutil.copytree(begun, tmp_path / "shop", ignore=shutil.ignore_patterns("runs")))
 
 
 def test_the_steps_for_github_pass_and_leave_summary_report_and_history(page: Path, project: Path) -> None:
     job = blocks(page)[".github/workflows/gates.yml"]["jobs"]["gates"]
+    shutil.rmtree(project / ".cache")
     done = run(github_steps(job), project, job["env"], GITHUB_SHA="c0ffee")
     assert done.codes == (0, 0, 0), done.output
     summary = (project.parent / "summary.md").read_text()
@@ -162,22 +163,20 @@ def test_a_gate_that_is_misspelled_is_not_taken_for_a_failed_one(page: Path, pro
     settings = project / "harness.yaml"
     settings.write_text(settings.read_text().replace("latency", "latencie"))
     done = run(github_steps(job), project, job["env"])
-    assert done.codes[1] != 0
-    assert done.codes[2] == 2
+    assert done.codes[0] == 0
+    assert 0 not in done.codes[1:]
     assert "Did you mean 'latency'?" in done.output
 
 
-def test_a_second_run_with_nothing_changed_loads_no_model(page: Path, project: Path) -> None:
+def test_a_job_with_nothing_changed_loads_no_model_and_no_lm_eval(page: Path, project: Path) -> None:
     job = blocks(page)[".github/workflows/gates.yml"]["jobs"]["gates"]
-    first = run(github_steps(job), project, job["env"])
-    assert first.codes == (0, 0, 0), first.output
     poison = project.parent / "poison"
     for name in ("torch", "transformers", "lm_eval"):
         (poison / name).mkdir(parents=True)
         (poison / name / "__init__.py").write_text("raise ImportError('must not be imported')")
     path = os.pathsep.join(filter(None, [str(poison), os.environ.get("PYTHONPATH", "")]))
-    second = run(github_steps(job), project, job["env"], PYTHONPATH=path)
-    assert second.codes == (0, 0, 0), second.output
+    done = run(github_steps(job), project, job["env"], PYTHONPATH=path)
+    assert done.codes == (0, 0, 0), done.output
 
 
 def test_the_steps_for_gitlab_pass_and_leave_what_they_name(page: Path, project: Path) -> None:
