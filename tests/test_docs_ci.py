@@ -20,8 +20,8 @@ from tiny import make_tiny_model
 
 HARNESS = "import sys; sys.argv[0] = 'harness'; from harness.cli.main import main; sys.exit(main())"
 INSTALLED = {"torch", "lm-eval-ratchet", "pytest"}
-PASSING = "\ngates:\n  - no_regression\n  - latency: <= 100 s\n"
-FAILING = "\ngates:\n  - no_regression\n  - length: <= 1 tokens\n"
+PASSING = "\ngates:\n  - no_regression: {margin: 0.02}\n  - latency: <= 100 s\n"
+FAILING = "\ngates:\n  - no_regression: {margin: 0.02}\n  - length: <= 1 tokens\n"
 
 
 @dataclass(frozen=True)
