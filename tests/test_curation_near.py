@@ -97,6 +97,14 @@ def test_a_beginning_that_some_items_share_is_no_instruction() -> None:
     assert Wording.of([texts]).own(words("passage one question 3")) == words("one question 3")
 
 
+def test_a_text_that_turns_off_early_is_rid_of_the_instruction_before_it() -> None:
+    texts = [words(f"answer the question i need {number}") for number in range(9)]
+    texts += [words("answer the question who is it")]
+    wording = Wording.of([texts])
+    assert wording.own(texts[0]) == ("0",)
+    assert wording.own(texts[-1]) == words("who is it")
+
+
 def test_of_few_texts_nothing_is_taken_to_be_an_instruction() -> None:
     texts = [words(f"the very same long beginning {n}") for n in range(7)]
     assert Wording.of([texts]).own(texts[0]) == texts[0]

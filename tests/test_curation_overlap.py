@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -158,3 +159,15 @@ def test_items_that_repeat_one_another_are_paired() -> None:
     texts = ["one of a kind", STORY, STORY.upper(), "another of its own kind", STORY.replace("blue", "red")]
     pairs = alike([item(str(n), "dev", text) for n, text in enumerate(texts)])
     assert {frozenset(pair) for pair in pairs} == {frozenset({1, 2}), frozenset({1, 4})}
+
+
+def test_descriptions_of_tools_make_no_two_questions_alike() -> None:
+    def asked(tool: str, question: str) -> Item:
+        name = {"type": "string", "description": "Required. The name of it."}
+        parameters = {"type": "object", "properties": {"name": name}, "required": ["name"]}
+        listed = "\n".join(json.dumps({"name": f"{tool}_{n}", "parameters": parameters}) for n in range(3))
+        return item(f"{tool} {question}", "dev", f"Tools:\n{listed}\n\n{question}")
+
+    train, word = "Which trains leave Porto tonight?", "Translate the word lantern into Danish."
+    assert alike([asked("find", train), asked("translate", word)]) == []
+    assert alike([asked("find", train), asked("search", train)]) == [(0, 1)]

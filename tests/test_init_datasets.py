@@ -13,6 +13,7 @@ from init_files import harness
 from tiny import make_tiny_model
 
 from harness.evaluation.domain import load_domain
+from harness.loop.prepare import dealt_roles
 
 # name: what is given to --from, what is recognised, how answers are scored
 SETS = {
@@ -51,6 +52,9 @@ def test_a_data_set_becomes_a_domain_whose_right_answers_are_right(
     task = domain.tasks[name].task
     items = [item for split in ("train", "validation", "test") for item in domain.items(split, "dev")]
     assert len(items) >= 100
+    roles = dealt_roles(domain, None).items
+    assert all(roles[role] for role in ("train_pool", "dev", "gate", "test"))
+    assert len(roles["train_pool"]) >= 0.4 * len(items)
     assert {item.doc["scoring"] for item in items} == scorings
     for item in items:
         assert item.prompt.strip()

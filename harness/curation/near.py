@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -162,10 +162,10 @@ class Wording:
             distinct = {tuple(words) for words in texts}
             if len(distinct) < FEWEST:
                 continue
-            head = _beginning(list(distinct))
-            heads.add(head)
-            rest = [words[len(head) :] if words[: len(head)] == head else words for words in distinct]
-            tails.add(_beginning([words[::-1] for words in rest])[::-1])
+            own = _beginnings(list(distinct))
+            heads |= own
+            rest = [_without(words, own) for words in distinct]
+            tails |= {tail[::-1] for tail in _beginnings([words[::-1] for words in rest])}
 
         def sort(found: set[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
             return tuple(sorted(filter(None, found), key=lambda run: (-len(run), run)))
@@ -180,15 +180,24 @@ class Wording:
         return rest or tuple(words)
 
 
-def _beginning(texts: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The longest run of words that `SHARED` of the texts begin with."""
+def _without(words: tuple[str, ...], heads: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    """``words`` without the longest of the runs that they begin with."""
+    fitting = (len(head) for head in heads if words[: len(head)] == head)
+    return words[max(fitting, default=0) :]
+
+
+def _beginnings(texts: list[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """The longest run of words that `SHARED` of the texts begin with, and what is left of it where others turn off."""
     least = math.ceil(SHARED * len(texts))
+    found = set()
     head: list[str] = []
     while True:
-        texts = [words for words in texts if len(words) > len(head)]
-        following = Counter(words[len(head)] for words in texts)
+        longer = [words for words in texts if len(words) > len(head)]
+        following = Counter(words[len(head)] for words in longer)
         word, count = following.most_common(1)[0] if following else ("", 0)
+        if count < len(texts):
+            found.add(tuple(head))
         if count < least:
-            return tuple(head)
-        texts = [words for words in texts if words[len(head)] == word]
+            return found
+        texts = [words for words in longer if words[len(head)] == word]
         head.append(word)

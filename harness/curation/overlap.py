@@ -1,6 +1,7 @@
 """Training rows that are also evaluation items: the same text, nearly the same text, or a planted canary.
 
-Prompts are compared by `harness.curation.near` without the instructions that all items of a skill share.
+Prompts are compared by `harness.curation.near` without the instructions that all items of a skill share, and without
+the descriptions of tools that may be called.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CANARY = "lm-eval-ratchet-canary-3d1f6a52-7c0e-4b9e-9a38-e2b5c4f80d17"
 SHORTEST_CANARY = 16
 """Characters below which a ``canary`` is too short to be one: it might occur anywhere."""
 
+_TOOL = re.compile(r'^[ \t]*\{.*"parameters".*\}[ \t]*,?[ \t]*$\n?', re.MULTILINE)
+"""A line that describes a tool, as prompts list those that may be called: unlike ones share long runs of schema."""
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s*([^\w\s]{1,3})\s*(?=\d)")
 
 
@@ -129,6 +132,12 @@ def normalise(text: str) -> str:
     return " ".join("".join(pieces).split()) or " ".join(text.split())
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """The normalised words of what is asked: without descriptions of tools, unless there is nothing else."""
+    asked = _TOOL.sub("", text) if '"parameters"' in text else text
+    return tuple(normalise(asked if asked.strip() else text).split())
+
+
 def prompt_key(text: str) -> str:
     """Hex SHA-256 of the normalised text: equal for prompts that ask the same thing."""
     return sha256_text(normalise(text))
@@ -144,12 +153,12 @@ class OverlapIndex:
 
     def __init__(self, protected: Sequence[Text], others: Iterable[Text] = ()) -> None:
         self.protected = protected
-        words = [tuple(normalise(text.text).split()) for text in protected]
+        words = [_words(text.text) for text in protected]
         kinds: dict[str, list[tuple[str, ...]]] = {}
         for text, split in zip(protected, words, strict=True):
             kinds.setdefault(text.kind, []).append(split)
         for text in others:
-            kinds.setdefault(text.kind, []).append(tuple(normalise(text.text).split()))
+            kinds.setdefault(text.kind, []).append(_words(text.text))
         self._wording = Wording.of(list(kinds.values()))
         self._same: dict[tuple[str, ...], list[int]] = {}
         for position, split in enumerate(words):
@@ -160,7 +169,7 @@ class OverlapIndex:
 
     def find(self, texts: Sequence[Text], most: int = PARTNERS) -> list[Hit]:
         """The texts that repeat a protected one, in their order; at most ``most`` hits each, the plainest first."""
-        words = [tuple(normalise(text.text).split()) for text in texts]
+        words = [_words(text.text) for text in texts]
         found = []
         near = self._near.search([self._wording.own(split) for split in words], most)
         for row, (text, split, alike) in enumerate(zip(texts, words, near, strict=True)):
