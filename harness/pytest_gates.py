@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -90,10 +90,12 @@ class Gates:
         self.config.args.append(str(self.path))
 
     @property
-    def folder(self) -> Path | None:
-        """Where answers are kept for the workers of this session alone, where ``cache: false`` keeps them nowhere."""
+    def folder(self) -> Path:
+        """Where answers are kept for this session and its workers, where ``cache: false`` keeps them nowhere else."""
         if self.worker:
             return Path(self.config.workerinput["harness_folder"])  # type: ignore[attr-defined]
+        if self._shared is None:
+            self._shared = Path(tempfile.mkdtemp(prefix="harness-answers-"))
         return self._shared
 
     @cached_property
@@ -106,9 +108,7 @@ class Gates:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give an xdist worker the folder that all of them share."""
-        if self._shared is None:
-            self._shared = Path(tempfile.mkdtemp(prefix="harness-answers-"))
-        node.workerinput["harness_folder"] = str(self._shared)
+        node.workerinput["harness_folder"] = str(self.folder)
 
     def pytest_unconfigure(self) -> None:
         """Leave nothing behind."""
@@ -144,7 +144,9 @@ class Gates:
             reporter.write_line(_one_line(said), green=True)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let a gate's result travel with its report; one that was skipped has not passed."""
         report = yield
         if not isinstance(item, GateItem):
@@ -152,7 +154,9 @@ class Gates:
         if report.skipped and not hasattr(report, "wasxfail"):
             why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             report.outcome = "failed"
-            report.longrepr = f"{_one_line(why)}: a gate that is not judged has not passed; deselect it, or undeclare it"
+            report.longrepr = (
+                f"{_one_line(why)}: a gate that is not judged has not passed; deselect it, or undeclare it"
+            )
         if call.when == "call" and item.result is not None:
             setattr(report, _REPORTED, item.result.as_dict())
         return report
@@ -234,7 +238,7 @@ class GateItem(pytest.Item):
         if isinstance(error, GateFailed):
             from harness.regression.render import explain, verdict
 
-            return f"{verdict(error.result)}: {_one_line(error.result.name)}\n{explain(error.result)}"
+            return f"{verdict(error.result)}: {explain(error.result)}"
         if isinstance(error, HarnessError):
             return _one_line(str(error))
         return super().repr_failure(excinfo, style)

@@ -40,13 +40,29 @@ metric_list:
 metadata:
   version: 3.0
 """
-GROUP = "group: toy_all\ntask: [toy_add, toy_guard, toy_filtered]\n"
+PICK = """\
+task: toy_pick
+custom_dataset: !function utils.load
+dataset_kwargs:
+  skill: add
+test_split: test
+output_type: multiple_choice
+doc_to_text: "Q: {{input}} A:"
+doc_to_target: 0
+doc_to_choice: "{{[target, (target | int + 3) | string, (target | int - 2) | string]}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+"""
+GROUP = "group: toy_all\ntask: [toy_add, toy_guard, toy_filtered, toy_pick]\n"
 
 
 def write_tasks(folder: Path) -> Path:
-    """The toy's tasks and one with two filters, as the group ``toy_all``."""
+    """The toy's tasks, one with two filters and one of three endings, as the group ``toy_all``."""
     write_toy_tasks(folder)
     (folder / "toy_filtered.yaml").write_text(FILTERED)
+    (folder / "toy_pick.yaml").write_text(PICK)
     (folder / "toy_all.yaml").write_text(GROUP)
     return folder
 

@@ -82,17 +82,11 @@ def test_one_evaluation_serves_all_gates_and_the_next_run(pytester: pytest.Pytes
     assert asked(project) == 2
 
 
-@pytest.mark.parametrize("cache", ["true", "false"])
-def test_workers_of_xdist_share_one_evaluation(pytester: pytest.Pytester, project: Path, cache: str) -> None:
-    (project / "harness.yaml").write_text(HARNESS_YAML.format(cache=cache))
-    result = run(pytester, "--harness", "-n", "2", "-k", "metric or length or latency")
-    result.assert_outcomes(passed=3)
-    assert asked(project) == 1
-
-
-def test_tests_by_hand_ask_the_configured_model(pytester: pytest.Pytester, project: Path) -> None:
+def test_workers_of_xdist_share_one_evaluation_even_without_a_cache(pytester: pytest.Pytester, project: Path) -> None:
+    (project / "harness.yaml").write_text(HARNESS_YAML.format(cache="false"))
     pytester.makepyfile(BY_HAND)
-    run(pytester).assert_outcomes(passed=1)
+    result = run(pytester, "--harness", "-n", "2", "-k", "metric or length or latency or hand")
+    result.assert_outcomes(passed=4)
     assert asked(project) == 1
 
 

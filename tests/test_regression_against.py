@@ -162,7 +162,19 @@ def test_a_known_failure_that_is_right_or_gone_is_reported_once() -> None:
     found = judge(Declared(gates, tuple(known(1, 999))), scored([1.0, 1.0]), scored([1.0, 1.0], "before"), TODAY)
     assert [len(result.notes) for result in found] == [0, 3, 0]
     assert f"known failure {item_id(1)} (the gold is wrong) is right now; take it off" in found[1].notes[1]
-    assert "is not among the items of now; take it off the list in harness.yaml:9" in found[1].notes[2]
+    assert "is not among the 2 items of now: nothing uses it in harness.yaml:9" in found[1].notes[2]
+
+
+def test_with_a_limit_nobody_knows_whether_a_known_failure_is_used() -> None:
+    limited = replace(scored([1.0]), identity=replace(IDENTITY, settings={"limit": 1}))
+    assert result_of({"metric": "acc >= 1"}, limited, known=known(999)).notes == ()
+
+
+def test_empty_answers_may_be_the_baselines_too() -> None:
+    some = [answer(0), answer(1, 0.0, response="")]
+    assert result_of(GATE, answers(some), answers(some, "before")).state == "pass"
+    unknown = [answer(0, response=""), answer(1, 0.0, response="")]
+    assert result_of(GATE, answers(unknown), answers(unknown, "before")).state == "uncertain"
 
 
 def test_results_come_in_the_order_of_the_gates_and_survive_json() -> None:

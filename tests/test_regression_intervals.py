@@ -109,7 +109,7 @@ def test_a_share_lies_between_its_bounds_and_clusters_only_widen_them(
 def test_items_that_always_err_together_count_as_one_each() -> None:
     hits = [True] * 5 * 12 + [False] * 5 * 8
     clusters = [number // 5 for number in range(100)]
-    assert effective_size(hits, clusters, 0.05) == pytest.approx(20, rel=0.1)
+    assert 17 < effective_size(hits, clusters, 0.05) < 20
 
 
 @pytest.mark.parametrize("hits", [[True] * 20, [False] * 20])

@@ -156,10 +156,11 @@ def test_a_damaged_evaluation_is_named(short_run: Path, tmp_path: Path) -> None:
         read_answers(copy / "baseline")
 
 
-def test_a_manifest_without_its_fields_is_named(short_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{}", "[]", '{"identity": {"model": 3}}'])
+def test_a_manifest_of_another_shape_is_damage(short_run: Path, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(short_run, tmp_path / "run", symlinks=True)
-    (copy / "manifest.json").write_text("{}")
-    with pytest.raises(InputError, match=r"manifest\.json: damaged"):
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"damaged \("):
         read_answers(copy)
 
 

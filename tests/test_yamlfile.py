@@ -132,6 +132,16 @@ def test_lines_are_known_by_dotted_key_and_by_the_nearest_parent(tmp_path: Path)
     assert [document.line(key) for key in ("a", "b.c.d", "b.c.x.y", "nothing")] == [1, 4, 3, None]
 
 
+def test_lines_of_a_list_are_known_by_place(tmp_path: Path) -> None:
+    document = read(tmp_path, "a:\n  - b: 1\n    c: 2\n  - [x,\n     y]\n")
+    assert [document.line(key) for key in ("a.0", "a.0.c", "a.1.1", "a.7")] == [2, 3, 5, 1]
+
+
+def test_an_alias_to_what_it_lies_in_has_lines_too(tmp_path: Path) -> None:
+    document = read(tmp_path, "a: &a\n  b: *a\nc: &c\n  - *c\nd: 1\n")
+    assert [document.line(key) for key in ("a.b", "c.0", "d")] == [2, 3, 5]
+
+
 @given(text=st.text(alphabet="ab:-[]{}'\"#&*!|>%@`\n\t ,0?", max_size=30))
 def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, text: str

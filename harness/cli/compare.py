@@ -41,16 +41,12 @@ def compare(
     an evaluation's folder, a baseline file (baselines/DOMAIN.json), or a folder of 'lm_eval run --log_samples' by any
     backend. No model is needed.
     """
+    from harness.errors.setup import load_taxonomy
     from harness.regression.compare import ALPHA
     from harness.regression.compare import compare as compare_answers
     from harness.regression.read import read_answers
 
-    taxonomy = None
-    if classify:
-        from harness.errors.setup import load_taxonomy
-
-        taxonomy = load_taxonomy()
-    before, after = (read_answers(source, taxonomy) for source in (a, b))
+    before, after = (read_answers(source, load_taxonomy if classify else None) for source in (a, b))
     comparison = compare_answers(before, after, ALPHA if alpha is None else alpha)
     text = _text(comparison, _format(form, as_json, out))
     if out is None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.models.cache import cached_sha256
-from harness.models.session import weights_hash
 
 if TYPE_CHECKING:
     from harness.models.loading import LoadedModel
@@ -67,6 +66,8 @@ def adapter_hash(folder: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _remembered(folder: Path, marks: tuple[tuple[str | int, ...], ...]) -> str:
+    from harness.models.session import weights_hash  # brings torch, which versions and kept answers do without
+
     return weights_hash(folder)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.exceptions import InputError
-from harness.models.session import ADAPTER_WEIGHTS, FULL_WEIGHTS
+from harness.models.weights import ADAPTER, WEIGHTS
 from harness.storage import read_json
 from harness.training.recipe import SUPERVISED, Lora, Recipe
 
@@ -24,7 +24,7 @@ def is_adapter(folder: Path) -> bool:
     """Whether ``folder`` holds an adapter, or a candidate whose all weights were trained, and no model of its own."""
     if (folder / CONFIG).is_file():
         return True
-    return (folder / FULL_WEIGHTS).is_file() and _of_run(folder) is not None
+    return (folder / WEIGHTS).is_file() and _of_run(folder) is not None
 
 
 def recipe_for(recipe: Recipe, adapter: Path | None) -> tuple[Recipe, bool]:
@@ -46,8 +46,8 @@ def recipe_for(recipe: Recipe, adapter: Path | None) -> tuple[Recipe, bool]:
     trained = _of_run(adapter)
     if trained is not None:
         return replace(trained, trainer=SUPERVISED), False
-    if not (adapter / CONFIG).is_file() or not (adapter / ADAPTER_WEIGHTS).is_file():
-        raise InputError(f"{adapter}: holds no adapter; give a folder with {CONFIG} and {ADAPTER_WEIGHTS}")
+    if not (adapter / CONFIG).is_file() or not (adapter / ADAPTER).is_file():
+        raise InputError(f"{adapter}: holds no adapter; give a folder with {CONFIG} and {ADAPTER}")
     config = read_json(adapter / CONFIG)
     if not isinstance(config, dict):
         raise InputError(f"{adapter / CONFIG}: expected a JSON object; save the adapter again")

@@ -31,7 +31,7 @@ def judge_must_pass(gate: Gate, case: Case) -> GateResult:
     wrong = [answer for answer in there if answer.correct < RIGHT]
     state: State = "fail" if wrong else "unknown" if missing else "pass"
     if wrong:
-        message = f"{len(wrong)} of {items(len(asked))} wrong that must be right: {first(a.item for a in wrong)}"
+        message = f"{len(wrong)} of {len(asked)} must-pass items wrong: {first(answer.item for answer in wrong)}"
     elif missing:
         message = f"{len(missing)} of {items(len(asked))} not among the {len(case.now.answers)} of {case.now.source}"
         message += f" ({first(missing)}); take them off the list, or evaluate without a limit"
@@ -85,7 +85,8 @@ def judge_regression(gate: Gate, case: Case) -> GateResult:
     )
     differences = [new.correct - old.correct for new, old in zip(kept, olds, strict=True)]
     interval = difference_interval(differences, named, gate.alpha)
-    same = all(_same(new, old) for new, old in zip(kept, olds, strict=True))
+    texts = any(new.response for new in kept) and any(old.response for old in olds)  # else they were not kept
+    same = texts and all(_same(new, old) for new, old in zip(kept, olds, strict=True))
     state, message = _decided(gate, paired, interval, same, what)
     lost = [new for new, old in zip(kept, olds, strict=True) if new.correct < old.correct]
     by_item = case.baseline.by_item
@@ -122,13 +123,9 @@ def _decided(gate: Gate, paired: Paired, interval: Interval, same: bool, what: s
 
 
 def _same(new: Answer, old: Answer) -> bool:
-    """Whether the answer is the baseline's, as far as a baseline keeps it; unknown counts as another."""
-    known = bool(new.response and old.response)
+    """Whether the answer is the baseline's, as far as a baseline keeps it."""
     return (
-        known
-        and new.correct == old.correct
-        and new.new_tokens == old.new_tokens
-        and new.response[:KEPT] == old.response[:KEPT]
+        new.correct == old.correct and new.new_tokens == old.new_tokens and new.response[:KEPT] == old.response[:KEPT]
     )
 
 

@@ -30,7 +30,7 @@ class Harness:
     Attributes:
         config: the ``harness.yaml``; ``None`` for the defaults.
         saved: answers that stand for every evaluation (``--harness-run``); ``None`` asks models.
-        folder: where answer sets are kept.
+        folder: where answer sets are kept in place of the cache where that is off.
     """
 
     config: Path | None = None
@@ -66,7 +66,7 @@ class Harness:
             if self.saved is not None:
                 _check_domain(self.saved, settings.domain)
                 target = Target(saved=self.saved)
-            self._made[key] = Evaluated(Gating(settings, target, folder=self.folder), guard)
+            self._made[key] = Evaluated(Gating(settings, target, folder=None if settings.cache else self.folder), guard)
         made = self._made[key]
         _ = made.answers
         return made
@@ -87,7 +87,7 @@ class Evaluated:
     @cached_property
     def answers(self) -> AnswerSet:
         """Every answer."""
-        return self.gating.ask(self.guard, timed=False)
+        return self.gating.ask(self.guard)
 
     @property
     def score(self) -> float:
@@ -177,7 +177,7 @@ class Evaluated:
         gate = gate_of(entry)
         answers = self.answers
         if gate.kind == "guard" and not answers.of("guard"):
-            answers = self.gating.ask(True, timed=False)
+            answers = self.gating.ask(guard=True)
         if gate.kind == "latency" and answers.seconds is None:
             answers = self.gating.ask(self.guard, timed=True)
         known = replace(self.gating.declared, gates=())

@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from harness.config import Settings
@@ -160,7 +160,7 @@ def gate_of(entry: Mapping[str, Any], where: str = "", on_uncertain: OnUncertain
         raise InputError(
             f"{where or 'gate'}: expected one gate, found {len(gates)}: {_list(gate.name for gate in gates)}"
         )
-    return gates[0]
+    return replace(gates[0], where=where)
 
 
 def gates_of(entry: Any, where: str, on_uncertain: OnUncertain | None = None) -> list[Gate]:
@@ -186,7 +186,7 @@ def gates_of(entry: Any, where: str, on_uncertain: OnUncertain | None = None) ->
     if kind in NEED_BASELINE:
         return [_comparison(kind, entry[kind], where, common)]
     if kind == "must_pass":
-        return [Gate(kind=kind, where=where, items=_ids(entry[kind], where), **_named(kind, "", common))]
+        return [Gate(kind=kind, where=where, items=_ids(entry[kind], where), **_named(kind, "", where, common))]
     value = entry[kind]
     if not isinstance(value, Mapping) or kind in ("latency", "length"):
         return [_threshold(kind, *parse_limit(kind, value, where), where, common)]
@@ -214,8 +214,6 @@ def _common(kind: Kind, entry: Mapping[str, Any], where: str, on_uncertain: OnUn
             if not isinstance(value, str) or not value.strip() or not value.isprintable():
                 raise InputError(f"{where}: '{key}' is {value!r}; expected a text of one line")
             found[key] = value.strip()
-    if len(found.get("name", "")) > _NAME_LENGTH or "::" in found.get("name", ""):
-        raise InputError(f"{where}: 'name' is longer than {_NAME_LENGTH} characters, or has '::' in it; choose another")
     if kind in ("must_pass", "latency") and (extra := [key for key in ("skill", "task", "alpha") if key in entry]):
         raise InputError(f"{where}: '{kind}' takes no '{extra[0]}': it looks at all answers, or at the items it names")
     if "on_uncertain" in entry:
@@ -234,10 +232,17 @@ def _alpha(value: Any, where: str) -> float:
     return alpha
 
 
-def _named(kind: Kind, rest: str, common: Mapping[str, Any]) -> dict[str, Any]:
+def _named(kind: Kind, rest: str, where: str, common: Mapping[str, Any]) -> dict[str, Any]:
     """``common`` with a name: its own, else kind, what it is restricted to, and condition."""
     parts = (kind, common.get("task", ""), common.get("skill", ""), rest)
-    return {"name": " ".join(part for part in parts if part), **common}
+    found = {"name": " ".join(part for part in parts if part), **common}
+    name = found["name"]
+    if len(name) > _NAME_LENGTH or "::" in name or not name.isprintable():  # it becomes the name of a test
+        raise InputError(
+            f"{where}: the gate's name {name!r} has '::' or a control character in it, or more than {_NAME_LENGTH} "
+            "characters; give it another 'name'"
+        )
+    return found
 
 
 def _comparison(kind: Kind, value: Any, where: str, common: Mapping[str, Any]) -> Gate:
@@ -259,7 +264,7 @@ def _comparison(kind: Kind, value: Any, where: str, common: Mapping[str, Any]) -
     if "alpha" in given:
         fields["alpha"] = _alpha(given["alpha"], where)
     rest = f"within {100 * margin:g} points" if kind == "guard" or margin != MARGIN else ""
-    return Gate(kind=kind, where=where, margin=margin, **_named(kind, rest, fields))
+    return Gate(kind=kind, where=where, margin=margin, **_named(kind, rest, where, fields))
 
 
 def _threshold(kind: Kind, subject: str, limit: Limit, where: str, common: Mapping[str, Any]) -> Gate:
@@ -279,7 +284,7 @@ def _threshold(kind: Kind, subject: str, limit: Limit, where: str, common: Mappi
         raise InputError(f"{where}: '{rest}': a share lies from 0 to 1; write 2% or 0.02")
     if kind in ("latency", "length") and limit.value < 0:
         raise InputError(f"{where}: '{kind} {rest}': it cannot be below 0")
-    return Gate(kind=kind, where=where, subject=subject, limit=limit, **_named(kind, rest, common))
+    return Gate(kind=kind, where=where, subject=subject, limit=limit, **_named(kind, rest, where, common))
 
 
 def _ids(value: Any, where: str) -> tuple[str, ...]:

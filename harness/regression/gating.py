@@ -93,10 +93,16 @@ class Gating:
         Raises:
             InputError, EnvironmentFault: it cannot be read or made.
         """
-        return self.ask(self.declared.needs_guard, any(gate.kind == "latency" for gate in self.declared.gates))
+        return self.ask()
 
-    def ask(self, guard: bool, timed: bool) -> AnswerSet:
-        """The target's answers, with those to the guards, and with the time that they took, where that is wanted."""
+    def ask(self, guard: bool = False, timed: bool = False) -> AnswerSet:
+        """The target's answers; also those to the guards, and with the time that they took, where a gate needs that.
+
+        Args:
+            guard, timed: whether they are wanted though no declared gate needs them.
+        """
+        guard = guard or self.declared.needs_guard
+        timed = timed or any(gate.kind == "latency" for gate in self.declared.gates)
         if self.target.saved is not None:
             from harness.regression.read import read_answers
 

@@ -56,7 +56,9 @@ def judge(
     results = [_RULES[gate.kind](gate, case) for gate in declared.gates]
     known_kinds: tuple[Kind, ...] = ("must_pass", "no_regression", "guard")
     results = _with_notes(results, known_kinds, _known_failures(declared, now, today))
-    return _with_notes(results, known_kinds[1:], noted(baseline, now) if baseline else ())
+    if baseline is None or not declared.needs_baseline:
+        return results
+    return _with_notes(results, known_kinds[1:], noted(baseline, now))
 
 
 def _with_notes(results: list[GateResult], kinds: Sequence[Kind], notes: Sequence[str]) -> list[GateResult]:
@@ -76,7 +78,10 @@ def _known_failures(declared: Declared, now: AnswerSet, today: datetime.date) ->
         what = f"known failure {failure.item} ({failure.reason})"
         where = f" in {failure.where}" if failure.where else ""
         if answer is None:
-            notes.append(f"{what} is not among the items of {now.source}; take it off the list{where}")
+            if not now.identity.settings.get("limit"):  # else it may be among those that were not asked
+                notes.append(
+                    f"{what} is not among the {len(now.answers)} items of {now.source}: nothing uses it{where}"
+                )
         elif answer.correct >= RIGHT:
             notes.append(f"{what} is right now; take it off the list{where}")
         elif failure.until < today:

@@ -52,12 +52,12 @@ def is_results_file(path: Path) -> bool:
     if path.suffix != ".json" or not path.is_file():
         return False
     match = _RESULTS.fullmatch(path.name)
-    if match is not None and (match["time"] or path.name.startswith("results")):
+    if match is not None and match["time"]:
         return True
     try:
         return _is_results(read_json(path))
     except InputError:
-        return False
+        return path.name.startswith("results")
 
 
 def is_lm_eval_output(folder: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ _ASKED_BY = (
 """Fields of a task's configuration that prompts and scores hang on; the others name places and people."""
 
 
-def read_lm_eval(source: Path, taxonomy: Taxonomy | None = None) -> AnswerSet:
+def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None) -> AnswerSet:
     """The answers of one run of lm-eval with ``--log_samples``.
 
     An answer's ``correct`` is the task's first metric that is a number from 0 to 1 of each document, larger being
@@ -51,7 +51,7 @@ def read_lm_eval(source: Path, taxonomy: Taxonomy | None = None) -> AnswerSet:
 
     Args:
         source: the folder given as ``--output_path``, the model's folder in it, or one results file.
-        taxonomy: error classifiers to judge the answers by; without them ``classified`` is false.
+        classifiers: loads the error classifiers to judge the answers by; without it ``classified`` is false.
 
     Raises:
         InputError: no results, several, samples that are missing, damaged or of two runs, no task with a number of
@@ -77,6 +77,7 @@ def read_lm_eval(source: Path, taxonomy: Taxonomy | None = None) -> AnswerSet:
             own_turn.update(each.item_id for each in read)
     if not items:
         raise InputError(f"{path}: no task in it has a metric that is a number from 0 to 1 of each document")
+    taxonomy = classifiers() if classifiers is not None else None
     errors = tuple(taxonomy.classify_all(items)) if taxonomy is not None else ()
     answers = tuple(
         replace(answer, prompt_sha256=prompt_hash(answer.prompt) if answer.item in own_turn else "", new_tokens=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ OWN = ("dev", "dev_fewshot", "guard", "guard_means", "test", "test_fewshot")
 """Evaluations in a round's folder, or a final one, of that round's own model."""
 
 
-def read_answers(source: str | Path, taxonomy: Taxonomy | None = None) -> AnswerSet:
+def read_answers(source: str | Path, classifiers: Callable[[], Taxonomy] | None = None) -> AnswerSet:
     """The answers that lie at ``source``; no model and no torch is needed.
 
     Of a run these are the dev answers of its certified round, else of its champion, and beside them the same model's
@@ -39,7 +39,8 @@ def read_answers(source: str | Path, taxonomy: Taxonomy | None = None) -> Answer
 
     Args:
         source: `ACCEPTED`; of lm-eval output also one ``results_*.json`` file.
-        taxonomy: error classifiers to judge lm-eval's output by, which nobody has classified yet; others have been.
+        classifiers: loads the error classifiers to judge lm-eval's output by, which nobody has classified yet; it is
+            called for that alone.
 
     Raises:
         InputError: nothing of that kind is there, it is damaged or not finished, or holds items that are not to be
@@ -49,23 +50,18 @@ def read_answers(source: str | Path, taxonomy: Taxonomy | None = None) -> Answer
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; name {ACCEPTED}")
     if path.is_file():
-        return _file(path, taxonomy)
-    place = path.resolve()
-    if is_run(place):
-        return _run(path, place)
-    if (place / RESPONSES).is_file() or (place / SCORES).is_file():
-        return _evaluation(path, place)
-    run_dir = _run_of(place)
-    if run_dir is not None:
-        number = _round_number(place, run_dir)
-        if number is None:
-            raise InputError(f"{path}: is a folder of a run, but no round and no evaluation; name {ACCEPTED}")
-        return _round(path, run_dir, number)
+        return _file(path, classifiers)
+    try:
+        found = _saved(path, path.resolve())
+    except (KeyError, TypeError, AttributeError) as error:  # JSON of another shape than this program writes
+        raise InputError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if found is not None:
+        return found
     from harness.regression.lm_eval_files import is_lm_eval_output
     from harness.regression.lm_eval_output import read_lm_eval
 
     if is_lm_eval_output(path):
-        return read_lm_eval(path, taxonomy)
+        return read_lm_eval(path, classifiers)
     raise InputError(f"{path}: there are no answers in it; name {ACCEPTED}")
 
 
@@ -74,17 +70,32 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / LEDGER).is_file()
 
 
-def _file(path: Path, taxonomy: Taxonomy | None) -> AnswerSet:
+def _file(path: Path, classifiers: Callable[[], Taxonomy] | None) -> AnswerSet:
     from harness.regression.lm_eval_files import is_results_file
     from harness.regression.lm_eval_output import read_lm_eval
 
     if is_results_file(path):
-        return read_lm_eval(path, taxonomy)
+        return read_lm_eval(path, classifiers)
     if path.suffix == ".jsonl":
         raise InputError(f"{path}: name the folder that it lies in, with the results file beside it")
     from harness.regression.baseline_file import read_baseline
 
     return read_baseline(path)
+
+
+def _saved(path: Path, place: Path) -> AnswerSet | None:
+    """The answers of a run or of a part of one; ``None`` for a folder of another kind."""
+    if is_run(place):
+        return _run(path, place)
+    if (place / RESPONSES).is_file() or (place / SCORES).is_file():
+        return _evaluation(path, place)
+    run_dir = _run_of(place)
+    if run_dir is None:
+        return None
+    number = _round_number(place, run_dir)
+    if number is None:
+        raise InputError(f"{path}: is a folder of a run, but no round and no evaluation; name {ACCEPTED}")
+    return _round(path, run_dir, number)
 
 
 def _run(path: Path, run_dir: Path) -> AnswerSet:
@@ -128,10 +139,7 @@ def _answers(path: Path, run_dir: Path, number: int | None, folder: Path, guard:
     parts = [(load_evaluation(folder), "guard" in folder.name)]
     if guard is not None:
         parts.append((load_evaluation(guard), True))
-    try:
-        return _as_set(path, parts, _identity(run_dir, number, parts))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{run_dir / MANIFEST}: damaged ({type(error).__name__}: {error})") from error
+    return _as_set(path, parts, _identity(run_dir, number, parts))
 
 
 def _as_set(path: Path, parts: list[tuple[Evaluation, bool]], identity: Identity) -> AnswerSet:

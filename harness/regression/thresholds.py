@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -190,14 +191,14 @@ def _percentile(lengths: Sequence[float], answers: Sequence[Answer], share: floa
     values = sorted(lengths)
     value = values[max(0, math.ceil(share * len(values) - 1e-9) - 1)]
     named = clusters(answers)
-    low, high = -math.inf, math.inf
-    for length in sorted(set(values)):
-        longer = share_interval([each > length for each in lengths], named, alpha)
-        if low == -math.inf and longer.low <= 1 - share:
-            low = length
-        if high == math.inf and longer.high <= 1 - share + 1e-12:
-            high = length
-    return Interval(value, min(low, value), max(high, value), len(values))
+
+    def longer(length: float) -> Interval:
+        return share_interval([each > length for each in lengths], named, alpha)
+
+    low = bisect.bisect_left(values, True, key=lambda length: longer(length).low <= 1 - share)
+    high = bisect.bisect_left(values, True, key=lambda length: longer(length).high <= 1 - share)
+    bounds = [values[place] if place < len(values) else math.inf for place in (low, high)]
+    return Interval(value, min(bounds[0], value), max(bounds[1], value), len(values))
 
 
 def _category(gate: Gate, case: Case) -> str:
