@@ -170,4 +170,4 @@ def test_descriptions_of_tools_make_no_two_questions_alike() -> None:
 
     train, word = "Which trains leave Porto tonight?", "Translate the word lantern into Danish."
     assert alike([asked("find", train), asked("translate", word)]) == []
-    assert alike([asked("find", train), asked("search", train)]) == [(0, 1)]
+    assert (0, 1) in alike([asked("find", train), asked("search", train)])

@@ -52,9 +52,10 @@ def test_a_data_set_becomes_a_domain_whose_right_answers_are_right(
     task = domain.tasks[name].task
     items = [item for split in ("train", "validation", "test") for item in domain.items(split, "dev")]
     assert len(items) >= 100
-    roles = dealt_roles(domain, None).items
-    assert all(roles[role] for role in ("train_pool", "dev", "gate", "test"))
-    assert len(roles["train_pool"]) >= 0.4 * len(items)
+    if len(items) < 3000:  # of more, finding near-duplicates takes a minute
+        roles = dealt_roles(domain, None).items
+        assert all(roles[role] for role in ("train_pool", "dev", "gate", "test"))
+        assert len(roles["train_pool"]) >= 0.4 * len(items)
     assert {item.doc["scoring"] for item in items} == scorings
     for item in items:
         assert item.prompt.strip()
