@@ -230,6 +230,11 @@ def test_results_beside_a_task_in_the_projects_own_folder_change_nothing(setting
     assert _inputs(settings) == before
 
 
+def test_a_checkout_that_lies_elsewhere_has_the_same_inputs(settings: Settings, tmp_path: Path) -> None:
+    moved = shutil.copytree(tmp_path / "tasks", tmp_path / "deep" / "er" / "tasks")
+    assert _inputs(replace(settings, include_path=[str(moved)])) == _inputs(settings)
+
+
 def test_items_that_are_added_to_the_record_are_seen(settings: Settings) -> None:
     from harness.loop.run import utc_now
     from harness.state.domain import DomainState, state_folder

@@ -61,12 +61,12 @@ def fixed_inputs(settings: Settings, recipe: Recipe, model: Path, adapter: Path 
         "libraries": library_versions(LIBRARIES),
         "machine": _machine(),
         "settings": {key: given[key] for key in _ASKED_BY},
-        "guard": [settings.guard, settings.guard_limit] if settings.guard else None,
+        "guard": [list(guard_names(settings.guard)), settings.guard_limit] if settings.guard else None,
         "recipe": recipe.as_dict(),
         "model": digests(file for file in model.iterdir() if file.is_file()),
         "adapter": digests(file for file in adapter.iterdir() if file.is_file()) if adapter else None,
         "tasks": task_digests(names, [*map(Path, settings.include_path), data_folder("tasks")]),
-        "rows": {path: tree(Path(path)) for path in named},
+        "rows": [[Path(path).name, tree(Path(path))] for path in named],
         "classifiers": [given["classifiers"], _classifier_code(settings.classifiers)],
     }
 
@@ -81,8 +81,10 @@ def state_input(settings: Settings) -> str:
     return sha256_text(canonical_json([kept.roles, kept.prompts, [dict(each) for each in kept.extensions]]))
 
 
-def task_digests(names: Iterable[str], roots: Iterable[Path]) -> dict[str, str]:
+def task_digests(names: Iterable[str], roots: Iterable[Path]) -> list[list[str]]:
     """Hash of each folder that tasks by these names are defined in, with all files in it, and of files named elsewhere.
+
+    Each beside its path below its root, or its name: a checkout that lies elsewhere has the same.
 
     Names that no YAML file in ``roots`` (or in a package's folder of domains) defines are lm-eval's own; its version
     stands for them.
@@ -98,12 +100,19 @@ def task_digests(names: Iterable[str], roots: Iterable[Path]) -> dict[str, str]:
     wanted = [name.strip() for name in names if name.strip()]
     if any(name not in index for name in wanted):
         index = dict(ChainMap(index, _index(plugin_folders().values())))
-    found: dict[str, str] = {}
+    found: dict[Path, str] = {}
     for folder in dict.fromkeys(folder for name in wanted for folder in folders_of(index, name)):
-        found[str(folder)] = tree(folder)
+        found[folder] = tree(folder)
         others = [*outside(folder).files, *_data_named(folder)]
-        found |= {str(path): tree(path) for path in others if not path.is_relative_to(folder.resolve())}
-    return found
+        found |= {path: tree(path) for path in others if not path.is_relative_to(folder.resolve())}
+    return sorted([_below(path, roots), digest] for path, digest in found.items())
+
+
+def _below(path: Path, roots: Iterable[Path]) -> str:
+    inside = (
+        path.resolve().relative_to(root.resolve()) for root in roots if path.resolve().is_relative_to(root.resolve())
+    )
+    return next((below.as_posix() for below in inside), path.name)
 
 
 def _index(roots: Iterable[Path]) -> dict[str, Any]:
