@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -110,10 +111,19 @@ def test_answers_of_a_gate_that_passed_are_left_out() -> None:
     assert "| before" not in explain(gate(broken=FAIL.broken))
 
 
-def test_what_the_baseline_did_not_keep_is_said() -> None:
-    kept = Broken("0a1b2c3d4e5f6071", "t", "routing", "Which?", "a", None, "")
-    text = explain(gate("fail", broken=(kept,)))
-    assert re.search(r"\| \(none kept\) +\| \(empty\) +\|", text)
+def test_an_answer_without_one_before_it_stands_alone() -> None:
+    alone = Broken("0a1b2c3d4e5f6071", "t", "routing", "Which?", "a", None, "")
+    text = explain(gate("fail", broken=(alone,)))
+    assert text.endswith("   now: (empty)")
+    assert "| before" not in text
+
+
+def test_a_terminal_shows_two_answers_of_a_gate_and_says_how_many_there_are() -> None:
+    several = gate("fail", broken=tuple(replace(FAIL.broken[0], item=f"{number:016x}") for number in range(5)))
+    text = terminal([several])
+    assert text.count("| before") == 2
+    assert "and 3 more: --format markdown shows them" in text
+    assert explain(several).count("| before") == 5
 
 
 def test_the_summary_is_a_table_with_the_answers_folded_behind_it() -> None:

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from harness.regression.answers import AnswerSet
-from harness.regression.results import Broken, GateResult
+from harness.regression.results import SHOWN, Broken, GateResult
 from harness.reporting.escape import brief, head, shorten, tail, visible
 from harness.reporting.escape import markdown as escaped
 from harness.reporting.formatting import duration, percent, plural, points
 
 WIDTH = 100
 """Columns of a failure's text."""
+FEW = 2
+"""Answers of a failure that a terminal shows."""
 ASKED, SAID = 300, 400
 """Characters shown of the end of a prompt, and of the beginning of an answer."""
 ANNOTATIONS = 10
@@ -75,26 +77,28 @@ def tally(results: Sequence[GateResult]) -> str:
 _WHY = {"uncertain": "too close to call", "unknown": "unknown"}
 
 
-def terminal(results: Sequence[GateResult], width: int = WIDTH) -> str:
-    """All gates for a terminal or a CI log: a line each, behind failures their answers, at the end the tally.
+def terminal(results: Sequence[GateResult], width: int = WIDTH, most: int = FEW) -> str:
+    """All gates for a terminal or a CI log: a line each, behind failures ``most`` answers, at the end the tally.
 
     Nothing in it drives a terminal, and no line of it is a command to a CI runner.
     """
     parts = []
     for result in results:
         shown = f"{verdict(result)}: {_line(result.name, LONGEST_NAME)}"
-        parts.append(f"{shown}\n{_indented(explain(result, width - 2))}")
+        parts.append(f"{shown}\n{_indented(explain(result, width - 2, most))}")
     return "\n".join([*parts, tally(results)]) + "\n"
 
 
-def explain(result: GateResult, width: int = WIDTH) -> str:
-    """One gate's message, notes and worst new failures, before and now side by side; lines of ``width`` columns.
+def explain(result: GateResult, width: int = WIDTH, most: int = SHOWN) -> str:
+    """One gate's message, notes and ``most`` new failures, before and now side by side; lines of ``width`` columns.
 
     The answers of a gate that passed are left out.
     """
     lines = [_line(result.message), *(f"note: {_line(note)}" for note in result.notes)]
     if not result.passed and result.broken:
-        lines += [_answer(number, each, width) for number, each in enumerate(result.broken, start=1)]
+        lines += [_answer(number, each, width) for number, each in enumerate(result.broken[:most], start=1)]
+        if len(result.broken) > most:
+            lines.append(f"and {len(result.broken) - most} more: --format markdown shows them")
     return _harmless("\n".join(line for line in lines if line))  # wrapped lines have beginnings of their own
 
 
@@ -107,8 +111,7 @@ def _answer(number: int, broken: Broken, width: int) -> str:
     table = Table(box=box.ASCII, width=width, show_lines=True)
     table.add_column("before", ratio=1, overflow="fold")
     table.add_column("now", ratio=1, overflow="fold")
-    before = "(none kept)" if broken.before is None else _block(broken.before, SAID)
-    table.add_row(Text(before), Text(_block(broken.after, SAID)))
+    table.add_row(Text(_block(broken.before or "", SAID)), Text(_block(broken.after, SAID)))
     stream = io.StringIO()
     console = Console(file=stream, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     asked = "".join(text for text, _ in tail(broken.prompt, ASKED).segments)
@@ -117,7 +120,10 @@ def _answer(number: int, broken: Broken, width: int) -> str:
     for name, text in (("asked", asked), ("right", broken.target)):
         if text.strip():
             console.print(Text(f"   {name}: {_line(text, ASKED)}"))
-    console.print(table)
+    if broken.before is None:
+        console.print(Text(f"   now: {_line(broken.after, SAID) or '(empty)'}"))
+    else:
+        console.print(table)
     return stream.getvalue().rstrip("\n")
 
 
