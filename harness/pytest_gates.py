@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.config import CONFIG_NAME, load_settings
-from harness.exceptions import HarnessError
+from harness.exceptions import HarnessError, InputError
 from harness.regression.by_hand import Harness
 from harness.regression.declare import Gate
 from harness.regression.gating import Gating, Target
@@ -187,8 +187,10 @@ class GateFile(pytest.File):
     """``harness.yaml``: a test a declared gate."""
 
     def collect(self) -> Iterator[GateItem]:
-        """The gates, in order; raises `InputError` where they are malformed."""
+        """The gates, in order; raises `InputError` where they are malformed, or ``--harness`` finds none."""
         gating = self.config.stash[_GATES].gating
+        if not gating.declared.gates and self.config.getoption("harness"):
+            raise InputError(f"{self.path}: declares no gates; add some under 'gates:', or leave --harness out")
         for gate in gating.declared.gates:
             yield GateItem.from_parent(self, name=gate.name.replace("::", ":"), gate=gate)
 

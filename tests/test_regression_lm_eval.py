@@ -149,6 +149,26 @@ def test_one_models_output_is_a_baseline_for_anothers(
 # --- prompts that a run's cannot be held against
 
 
+def test_harness_gate_judges_one_models_output_against_the_others(
+    outputs: tuple[Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gates = ["no_regression: {margin: 0}", 'category: {repetitive: "<= 100%"}', "metric: acc <= 1"]
+    (tmp_path / "harness.yaml").write_text("domain: toy\ngates:\n" + "".join(f"  - {gate}\n" for gate in gates))
+    assert main(["gate", str(outputs[1]), "--update-baseline"]) == 0
+    capsys.readouterr()
+    code = main(["gate", str(outputs[2]), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    states = {each["name"].partition(" ")[0]: each["state"] for each in said["gates"]}
+    assert states["category"] == states["metric"] == "pass"
+    assert states["no_regression"] in ("pass", "fail", "uncertain")
+    assert code == (states["no_regression"] == "fail")
+    assert said["why_no_baseline"] == ""
+
+
 @pytest.mark.parametrize("field", ["chat_template", "system_instruction"])
 def test_with_text_around_the_question_its_own_hash_is_not_known(out: Path, field: str) -> None:
     change_json(only(out, "results_*.json"), lambda raw: raw.update({field: "text"}))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config import Settings
 from harness.exceptions import InputError
@@ -17,6 +18,9 @@ from harness.regression.declare import Declared, Gate, declared
 from harness.regression.evaluate import Listener, evaluate
 from harness.regression.judge import judge
 from harness.regression.results import GateResult
+
+if TYPE_CHECKING:
+    from harness.errors.setup import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,17 @@ class Gating:
         if self.target.saved is not None:
             from harness.regression.read import read_answers
 
-            return read_answers(self.target.saved)
+            return read_answers(self.target.saved, self._classifiers)
         return evaluate(
             beside(self.settings), self.target.model, self.target.adapter, guard, self.fresh,
             timed=timed, folder=self.folder, listener=self.listener,
         )  # fmt: skip
+
+    def _classifiers(self) -> Taxonomy:
+        """Those of the settings, for answers that nobody has classified."""
+        from harness.errors.setup import load_taxonomy
+
+        return load_taxonomy(self.settings.classifiers)
 
     @cached_property
     def baseline_path(self) -> Path:
