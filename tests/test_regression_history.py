@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
+from history_records import NOON, answers, gate, keep, keep_twenty
 
 from harness.cli.main import main
 from harness.exceptions import EnvironmentFault, InputError
-from harness.regression.answers import Answer, AnswerSet, Identity
 from harness.regression.history import LOG, commit_of, make_record, read_history, record_gates
 from harness.regression.results import Broken, GateResult
 from harness.regression.trend import as_json, as_markdown, sheets, sparkline, verdicts
 from harness.reporting.load import write_reports
 from harness.storage import read_json, write_json
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def answers(right: int = 3, n: int = 4, model: str = "tiny") -> AnswerSet:
-    said = [Answer(f"{index:016x}", "shop", "s", f"c{index // 2}", float(index < right)) for index in range(n)]
-    guards = [Answer("f" * 16, "arc", "arc", "g", 0.0, role="guard")]
-    return AnswerSet(model, (*said, *guards), Identity(model=model, weights="ab"), seconds=2.5)
-
-
-def gate(state: str = "pass", name: str = "metric acc >= 0.5", value: float | None = 0.75, **others: Any) -> GateResult:
-    return GateResult(name, "metric", state, state == "pass", "75% of 4", value, unit="share", n=4, **others)
-
-
-def keep(folder: Path, hours: int = 0, state: str = "pass", said: AnswerSet | None = None, **others: Any) -> Path:
-    return record_gates(folder, [gate(state)], said or answers(), NOON + timedelta(hours=hours), **others)
 
 
 def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
@@ -115,14 +98,9 @@ def test_a_folder_that_cannot_be_made_is_an_environment_fault(tmp_path: Path) ->
         keep(tmp_path / "runs")
 
 
-def _append(folder: str, name: str) -> None:
-    for number in range(20):
-        keep(Path(folder), commit=f"{name}{number}")
-
-
 def test_processes_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_append, args=(str(tmp_path), name)) for name in "ab"]
+    workers = [context.Process(target=keep_twenty, args=(str(tmp_path), name)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:

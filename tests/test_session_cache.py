@@ -181,7 +181,7 @@ def test_the_hash_of_an_adapter_is_read_once_while_its_file_is_the_same(
 ) -> None:
     place = Path(shutil.copytree(adapters[0], tmp_path / "adapter"))
     digest = adapter_hash(place)
-    monkeypatch.setattr("harness.models.fingerprint.weights_hash", lambda folder: "read again")
+    monkeypatch.setattr("harness.models.session.weights_hash", lambda folder: "read again")
     assert adapter_hash(place) == digest
     (place / "adapter_model.safetensors").write_bytes(b"other")
     assert adapter_hash(place) == "read again"
