@@ -1,4 +1,4 @@
-"""How often the default no_regression gate is wrong, and what it sees: the tables of docs/gates.md.
+"""How often the default no_regression gate and `harness compare` are wrong, and what they see: docs/ci.md, compare.md.
 
     python benchmarks/no_regression.py                                   # 200 pairs a figure, about a minute
     python benchmarks/no_regression.py --pairs 2000 --run runs/helpdesk  # surer, and on a run's real answers too
@@ -6,7 +6,8 @@
 What is simulated, as in benchmarks/calibration.py. Item i is answered rightly with probability p_i from Beta(1.2, .8)
 (mean .6). A model's answers are ``u_i < p_i``; the model after it keeps u_i but for a share drawn afresh, which makes
 15% of items flip between equally good models. One that is worse by d answers with probability ``p_i (1 - d / .6)``, so
-that the mean falls by exactly d. Each item stands alone. The gate is judged by `harness.regression.judge`.
+that the mean falls by exactly d. Each item stands alone. The gate is judged by `harness.regression.judge`; of the
+comparison it is counted how often any row (the total, the task, ten skills) is a confirmed regression.
 
 Real answers (``--run``): two rounds' answers to dev with the sides of each cluster swapped by chance, which makes the
 two equally good by construction and leaves clusters, skills and flips as they are.
@@ -27,6 +28,7 @@ import numpy as np
 from calibration import AFRESH, BASE
 
 from harness.regression.answers import Answer, AnswerSet, from_evaluation
+from harness.regression.compare import compare
 from harness.regression.declare import Declared, gate_of
 from harness.regression.judge import judge
 from harness.regression.results import State
@@ -34,6 +36,8 @@ from harness.regression.results import State
 DROPS = (0.0, 0.03, 0.05, 0.10)
 ITEMS = (200, 500, 1_000)
 GATE = Declared((gate_of({"no_regression": None}),))
+SKILLS = 10
+SHOWN = ("fail", "uncertain", "pass", "compared_worse")
 TODAY = datetime.date(2000, 1, 1)
 Pair = tuple[AnswerSet, AnswerSet]
 
@@ -52,7 +56,8 @@ def simulated(n: int, drop: float, pairs: int, seed: int) -> Iterator[Pair]:
 
 def _answer(item: int, right: bool) -> Answer:
     name = f"{item:016x}"
-    return Answer(name, "simulated", "simulated", name, float(right), response="right" if right else "wrong")
+    skill = f"skill {item % SKILLS}"
+    return Answer(name, "simulated", skill, name, float(right), response="right" if right else "wrong")
 
 
 def swapped(rounds: Sequence[Sequence[Answer]], pairs: int, seed: int) -> Iterator[Pair]:
@@ -76,17 +81,19 @@ def rounds_of(run: Path) -> list[list[Answer]]:
 
 
 def judged(pairs: Iterator[Pair]) -> dict[str, Any]:
-    """How often the gate said what, with standard errors, and the share of items that flipped."""
+    """How often the gate said what and the comparison found a regression, with standard errors; the items flipped."""
     states: Counter[State] = Counter()
-    flips, n = 0.0, 0
+    flips, n, found_worse = 0.0, 0, 0
     for before, after in pairs:
         (found,) = judge(GATE, after, before, TODAY)
         states[found.state] += 1
         flips += sum(a.correct != after.by_item[a.item].correct for a in before.answers) / len(before.answers)
         n = found.n
+        found_worse += bool(compare(before, after).regressions)
     count = states.total()
     shares = {state: states[state] / count for state in ("fail", "uncertain", "pass", "unknown")}
-    errors = {f"{state}_error": math.sqrt(share * (1 - share) / count) for state, share in shares.items()}
+    shares["compared_worse"] = found_worse / count
+    errors = {f"{what}_error": math.sqrt(share * (1 - share) / count) for what, share in shares.items()}
     return {"items": n, "pairs": count, "flipped": flips / count, **shares, **errors}
 
 
@@ -108,14 +115,17 @@ def main() -> None:
         found.append(
             {"drop": 0.0, "answers": f"{len(rounds)} rounds", **judged(swapped(rounds, args.pairs, args.seed))}
         )
-    headers = ("answers", "items", "true change", "flipped", "fails", "too close to call", "passes")
+    headers = ("answers", "items", "true change", "flipped", "fails", "too close to call", "passes", "compare: worse")
     lines = [
         (
             row["answers"],
             row["items"],
             f"{-100 * row['drop']:+.0f}" if row["drop"] else "none",
             f"{row['flipped']:.3f}",
-            *(f"{row[state]:.3f} ({row[f'{state}_error']:.3f})" for state in ("fail", "uncertain", "pass")),
+            *(
+                f"{row[state]:.3f} ({row[f'{state}_error']:.3f})"
+                for state in ("fail", "uncertain", "pass", "compared_worse")
+            ),
         )
         for row in found
     ]

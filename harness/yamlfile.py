@@ -137,6 +137,20 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     raise InputError(f"{where} is {value!r}; expected {expected}")
 
 
+def not_yaml(path: Path, error: Exception) -> InputError:
+    """What to raise where a parser refused ``path``: names file and line.
+
+    Args:
+        error: a `yaml.YAMLError`, or what PyYAML lets through: ``ValueError`` of a date that is none,
+            ``RecursionError`` of thousands of opening brackets.
+    """
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if isinstance(error, RecursionError):
+        problem = "nested too deeply"
+    return InputError(f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}; correct the file")
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Parse a YAML mapping.
 
@@ -150,10 +164,8 @@ def read_yaml(path: Path) -> YamlFile:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise not_yaml(path, error) from error
     if values is None:
         return YamlFile(path, {}, {})
     if not isinstance(values, dict):

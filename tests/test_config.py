@@ -123,7 +123,7 @@ def test_settings_written_to_a_file_are_read_back(tmp_path: Path) -> None:
         ("# c\nbatch_size: 0\n", ":2: field 'batch_size' is 0; it must lie from 1 to 4096"),
         ("seed: 1\nguard: {a: [1]}\n", ":2: field 'guard' is {'a': [1]}; expected str | dict[str, str | None]"),
         ("prompt: {a: null}\n", ":1: field 'prompt' is {'a': None}; expected str | dict[str, str]"),
-        ("domain: 'open\n", ":2: not valid YAML: found unexpected end of stream"),
+        ("domain: 'open\n", ":2: not valid YAML: found unexpected end of stream; correct the file"),
         ("- a\n", ":1: expected 'field: value' lines, found list"),
     ],
 )

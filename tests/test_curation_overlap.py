@@ -171,3 +171,9 @@ def test_descriptions_of_tools_make_no_two_questions_alike() -> None:
     train, word = "Which trains leave Porto tonight?", "Translate the word lantern into Danish."
     assert alike([asked("find", train), asked("translate", word)]) == []
     assert (0, 1) in alike([asked("find", train), asked("search", train)])
+
+
+def test_a_long_line_of_braces_that_describes_no_tool_is_read_once() -> None:
+    line = '{"parameters"' * 20_000  # by a search for the last brace from each of the first: minutes
+    (found,) = find_overlaps([row("r1", line)], Protected([item("d1", "dev", line)]))
+    assert found.rule == "same text"

@@ -187,7 +187,7 @@ def test_a_task_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 def test_a_task_file_nested_without_end_is_named(tmp_path: Path) -> None:
     folder = write_toy_tasks(tmp_path / "t")
     (folder / "deep.yaml").write_text("a: " + "[" * 5000)
-    with pytest.raises(InputError, match=r"deep\.yaml: cannot be read: nested too deeply"):
+    with pytest.raises(InputError, match=r"deep\.yaml: not valid YAML: nested too deeply; correct the file"):
         load_domain("toy", [folder])
 
 

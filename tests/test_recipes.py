@@ -87,7 +87,7 @@ def test_a_name_that_is_no_recipe_is_refused(reference: str) -> None:
         ),
         ("patience: 0\n", ":1: field 'patience' is 0; it must lie from 1 to 1000"),
         ("start: lastest\n", ":1: field 'start' is 'lastest'. Did you mean 'latest'?"),
-        ("method: 'lora\n", ":2: not valid YAML: found unexpected end of stream"),
+        ("method: 'lora\n", ":2: not valid YAML: found unexpected end of stream; correct the file"),
     ],
 )
 def test_a_bad_recipe_is_refused_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:

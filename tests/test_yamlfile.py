@@ -105,6 +105,14 @@ def test_malformed_yaml_is_refused_at_its_line(tmp_path: Path, text: str, line: 
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"), [("since: 2026-02-31\n", "day is out of range"), ("[" * 20_000, "nested too deeply")]
+)
+def test_what_the_parser_itself_does_not_catch_is_refused_too(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=rf"file\.yaml: not valid YAML: {problem}.*; correct the file"):
+        read(tmp_path, text)
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "3\n"])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=r"file\.yaml:1: expected 'field: value' lines, found (list|str|int)"):

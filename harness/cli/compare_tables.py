@@ -135,4 +135,4 @@ def _plain(text: str) -> Text:
 def _state(row: Row | CategoryRow) -> Text:
     from rich.text import Text
 
-    return Text(said(row.state), style={"improvement": "green", "regression": "red"}.get(row.state, ""))
+    return Text(said(row), style={"improvement": "green", "regression": "red"}.get(row.state, ""))

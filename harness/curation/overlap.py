@@ -25,8 +25,7 @@ CANARY = "lm-eval-ratchet-canary-3d1f6a52-7c0e-4b9e-9a38-e2b5c4f80d17"
 SHORTEST_CANARY = 16
 """Characters below which a ``canary`` is too short to be one: it might occur anywhere."""
 
-_TOOL = re.compile(r'^[ \t]*\{.*"parameters".*\}[ \t]*,?[ \t]*$\n?', re.MULTILINE)
-"""A line that describes a tool, as prompts list those that may be called: unlike ones share long runs of schema."""
+_PARAMETERS = '"parameters"'
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s*([^\w\s]{1,3})\s*(?=\d)")
 
 
@@ -134,8 +133,19 @@ def normalise(text: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     """The normalised words of what is asked: without descriptions of tools, unless there is nothing else."""
-    asked = _TOOL.sub("", text) if '"parameters"' in text else text
+    asked = text
+    if _PARAMETERS in text:
+        asked = "\n".join(line for line in text.split("\n") if not _describes_tool(line))
     return tuple(normalise(asked if asked.strip() else text).split())
+
+
+def _describes_tool(line: str) -> bool:
+    """Whether a line is a tool's description, as prompts list those that may be called: unlike ones share much schema.
+
+    No regular expression: one that looks for the closing brace of a long line takes time by the square of its length.
+    """
+    line = line.strip().removesuffix(",").rstrip()
+    return line.startswith("{") and line.endswith("}") and _PARAMETERS in line
 
 
 def prompt_key(text: str) -> str:

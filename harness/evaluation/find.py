@@ -17,6 +17,7 @@ import yaml
 from harness.evaluation.folders import plugin_folders
 from harness.evaluation.trust import folders_of, require_consent
 from harness.exceptions import InputError, at, did_you_mean
+from harness.yamlfile import not_yaml
 
 
 def find_tasks(name: str, include_paths: Sequence[Path]) -> Any:
@@ -111,15 +112,12 @@ def check_yaml(folder: Path) -> None:
         try:
             with path.open("rb") as stream:
                 _check_name(path, yaml.compose(stream, Loader=yaml.SafeLoader))
-        except (OSError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else error.strerror or error
-            raise InputError(f"{path}: cannot be read: {reason}; correct the file, or move it away") from error
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        except OSError as error:
             raise InputError(
-                f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}; correct the file"
+                f"{path}: cannot be read: {error.strerror or error}; correct the file, or move it away"
             ) from error
+        except (yaml.YAMLError, RecursionError) as error:
+            raise not_yaml(path, error) from error
 
 
 def _check_name(path: Path, root: Any) -> None:

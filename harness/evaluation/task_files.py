@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from harness.exceptions import InputError, at
+from harness.yamlfile import not_yaml
 
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 """Folders that lm-eval does not look into."""
@@ -94,14 +95,8 @@ def read_task_file(path: Path) -> TaskFile:
         values = yaml.load(text, Loader=_Loader)  # a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(
-            f"{at(path, mark.line + 1 if mark else None)}: not valid YAML: {problem}; correct the file"
-        ) from error
-    except (ValueError, RecursionError) as error:  # a date that is none, thousands of opening brackets
-        raise InputError(f"{path}: not valid YAML: {str(error).splitlines()[0]}; correct the file") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise not_yaml(path, error) from error
     if not isinstance(values, dict):
         raise InputError(f"{at(path, 1)}: expected 'field: value' lines; correct the file")
     lines: dict[str, int] = {}

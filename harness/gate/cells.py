@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.diagnosis import Cell
+from harness.gate.holm import holm
 from harness.gate.pairing import compare_named
 from harness.gate.verdict import Paired
 
@@ -92,25 +93,22 @@ def flagged(tests: Iterable[CellTest]) -> list[CellTest]:
 def confirmed(suspects: Sequence[Cell], gate: Iterable[CellTest]) -> list[Cell]:
     """Those of the cells flagged on dev that are harmed on gate, by Holm's procedure at `CONFIRM_P` over all of them.
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure", Scand J Stat 6:65. A flagged cell that is not
-    among them is on WATCH and blocks nothing. What this returns is of the gate items: like them it stays hidden.
+    A flagged cell that is not among them is on WATCH and blocks nothing. What this returns is of the gate items: like
+    them it stays hidden.
 
     Args:
         suspects: flagged on dev.
         gate: the same comparison on gate; a cell in which nothing fails there, or of a skill with too few items
             there, is not confirmed and still counts as one of those tested.
     """
-    return _holm(suspects, {test.cell: test.paired.p_worse for test in gate if not test.report_only})
+    return _harmed(suspects, {test.cell: test.paired.p_worse for test in gate if not test.report_only})
 
 
-def _holm(suspects: Sequence[Cell], p: Mapping[Cell, float]) -> list[Cell]:
+def _harmed(suspects: Sequence[Cell], p: Mapping[Cell, float]) -> list[Cell]:
     """The cells whose p is small enough for all of ``suspects`` together; one without a p counts and is not harmed."""
-    harmed: list[Cell] = []
-    for rank, cell in enumerate(sorted(suspects, key=lambda cell: (p.get(cell, 1.0), cell))):
-        if p.get(cell, 1.0) > CONFIRM_P / (len(suspects) - rank):
-            break
-        harmed.append(cell)
-    return harmed
+    ordered = sorted(suspects, key=lambda cell: (p.get(cell, 1.0), cell))
+    refuted = holm([p.get(cell, 1.0) for cell in ordered], CONFIRM_P)
+    return [cell for cell, harmed in zip(ordered, refuted, strict=True) if harmed]
 
 
 def lost_skills(tests: Iterable[CellTest]) -> list[str]:
@@ -124,7 +122,7 @@ def lost_skills(tests: Iterable[CellTest]) -> list[str]:
     whole = [test for test in tests if test.cell.category == ANY and not test.report_only]
     cells = [test.cell for test in whole]
     by_clusters = confirmed(cells, whole)
-    by_items = _holm(cells, {test.cell: test.paired.midp_worse for test in whole})
+    by_items = _harmed(cells, {test.cell: test.paired.midp_worse for test in whole})
     return [test.cell.skill for test in whole if test.cell in by_clusters or (test.cell in by_items and _most(test))]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.exceptions import InputError
+from harness.gate.holm import holm
 from harness.gate.pairing import RIGHT, compare_named, first
 from harness.gate.verdict import Paired
 from harness.regression.answers import Answer, AnswerSet, Role
@@ -155,9 +156,9 @@ def compare(a: AnswerSet, b: AnswerSet, alpha: float = ALPHA) -> Comparison:
 
     A row is an improvement where the one-sided p of "better" (`harness.gate.pairing.compare`) is small enough, a
     regression where that of "worse" is. The totals share half of ``alpha``, tasks and skills a quarter each, in each
-    table by Holm's step-down procedure (Holm 1979, Scandinavian Journal of Statistics 6:65): two equally good models
-    show a regression anywhere with a probability of about ``alpha`` at most. Categories, which are other figures,
-    have an ``alpha`` of their own. Documents that share a cluster on either side count as one cluster.
+    table by Holm's procedure (`harness.gate.holm`): two equally good models show a regression anywhere with a
+    probability of about ``alpha`` at most. Categories, which are other figures, have an ``alpha`` of their own.
+    Documents that share a cluster on either side count as one cluster.
 
     Args:
         alpha: level, above 0 and below .5.
@@ -298,21 +299,6 @@ def _states(compared: Sequence[Paired | None], alpha: float) -> dict[int, State]
         if up or down:
             found[place] = "improvement" if up else "regression"
     return found
-
-
-def holm(ps: Sequence[float], alpha: float) -> list[bool]:
-    """Which of several hypotheses are refuted at a level for all together (Holm 1979), in the order of ``ps``.
-
-    Args:
-        ps: p-values, 0 to 1, shape (k,).
-        alpha: probability that any true hypothesis is refuted, at most.
-    """
-    refuted = [False] * len(ps)
-    for rank, place in enumerate(sorted(range(len(ps)), key=lambda each: ps[each])):
-        if not ps[place] < alpha / (len(ps) - rank):
-            break
-        refuted[place] = True
-    return refuted
 
 
 def shows(answer: Answer, category: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.regression.answers import Answer, AnswerSet
-from harness.regression.compare import CategoryRow, Comparison, Flip, Row, State
+from harness.regression.compare import CategoryRow, Comparison, Flip, Row
 from harness.reporting.escape import Excerpt, head, html_value, markdown_value, tail
 from harness.reporting.formatting import interval, plural, points, probability
 from harness.reporting.templates import environment
@@ -20,6 +20,8 @@ MARKDOWN_FLIPS, PAGE_FLIPS = 20, 200
 """Changed documents that Markdown and the page show; all are in the JSON object."""
 BRIEF = 160
 """Characters of a prompt that Markdown and the terminal show: its end, where the question stands."""
+FEW_CLUSTERS = 10
+"""Clusters below which not even a difference that all of them share is sure to be confirmed among several rows."""
 FULL = 30
 """Rows up to which Markdown and the terminal show a table in full; of a longer one, what changed."""
 
@@ -97,9 +99,14 @@ def p_words(row: Row | CategoryRow) -> str:
     return f"p {probability(paired.p)} better" if paired.delta > 0 else "no difference"
 
 
-def said(state: State) -> str:
-    """A row's state for people: where nothing is confirmed, that is all that is known."""
-    return "none shown" if state == "no change" else state
+def said(row: Row | CategoryRow) -> str:
+    """A row's state for people: a difference that is not confirmed could be chance, which is not "no change"."""
+    paired = row.paired
+    if row.state != "no change" or paired is None or not (paired.delta or paired.fixed or paired.broken):
+        return row.state
+    if paired.clusters is None or paired.clusters >= min(FEW_CLUSTERS, paired.n):
+        return "could be chance"
+    return f"could be chance ({plural(paired.clusters, 'cluster')})"
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ class View:
     @staticmethod
     def reading(row: Row | CategoryRow) -> str:
         """What the row says (`said`)."""
-        return said(row.state)
+        return said(row)
 
     @staticmethod
     def p(row: Row | CategoryRow) -> str:
