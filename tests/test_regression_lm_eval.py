@@ -92,6 +92,14 @@ def test_what_is_not_known_is_said_to_be_unknown(outputs: tuple[Path, Path, Path
     assert answers.identity.environment["lm_eval"]
 
 
+def test_guards_are_told_by_task_and_by_group(outputs: tuple[Path, Path, Path]) -> None:
+    answers = read_answers(outputs[1], guards=["toy_guard"])
+    assert {answer.task for answer in answers.of("guard")} == {"toy_guard"}
+    assert {answer.skill for answer in answers.of("guard")} == {"even"}
+    assert {answer.role for answer in read_answers(outputs[1], guards=["toy_all"]).answers} == {"guard"}
+    assert {answer.role for answer in read_answers(outputs[1], guards=["toy"]).answers} == {"domain"}
+
+
 def test_classifiers_judge_it_where_they_are_given(outputs: tuple[Path, Path, Path]) -> None:
     answers = read_answers(outputs[1], load_taxonomy)
     assert answers.classified
@@ -156,8 +164,13 @@ def test_harness_gate_judges_one_models_output_against_the_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    gates = ["no_regression: {margin: 0}", 'category: {repetitive: "<= 100%"}', "metric: acc <= 1"]
-    (tmp_path / "harness.yaml").write_text("domain: toy\ngates:\n" + "".join(f"  - {gate}\n" for gate in gates))
+    gates = [
+        *("no_regression: {margin: 0}", 'category: {repetitive: "<= 100%"}', "metric: acc <= 1"),
+        "guard: {margin: 0.99}",
+    ]
+    (tmp_path / "harness.yaml").write_text(
+        "domain: toy\nguard: toy_guard\ngates:\n" + "".join(f"  - {gate}\n" for gate in gates)
+    )
     assert main(["gate", str(outputs[1]), "--update-baseline"]) == 0
     capsys.readouterr()
     code = main(["gate", str(outputs[2]), "--json"])
@@ -165,6 +178,8 @@ def test_harness_gate_judges_one_models_output_against_the_others(
     states = {each["name"].partition(" ")[0]: each["state"] for each in said["gates"]}
     assert states["category"] == states["metric"] == "pass"
     assert states["no_regression"] in ("pass", "fail", "uncertain")
+    assert states["guard"] == "pass"
+    assert {each["name"].partition(" ")[0]: each["n"] for each in said["gates"]}["guard"] == 12
     assert code == (states["no_regression"] == "fail")
     assert said["why_no_baseline"] == ""
 

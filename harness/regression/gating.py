@@ -108,9 +108,10 @@ class Gating:
         guard = guard or self.declared.needs_guard
         timed = timed or any(gate.kind == "latency" for gate in self.declared.gates)
         if self.target.saved is not None:
+            from harness.evaluation.guards import guard_names
             from harness.regression.read import read_answers
 
-            return read_answers(self.target.saved, self._classifiers)
+            return read_answers(self.target.saved, self._classifiers, guard_names(self.settings.guard))
         return evaluate(
             beside(self.settings), self.target.model, self.target.adapter, guard, self.fresh,
             timed=timed, folder=self.folder, listener=self.listener,

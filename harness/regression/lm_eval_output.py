@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,9 @@ _ASKED_BY = (
 """Fields of a task's configuration that prompts and scores hang on; the others name places and people."""
 
 
-def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None) -> AnswerSet:
+def read_lm_eval(
+    source: Path, classifiers: Callable[[], Taxonomy] | None = None, guards: Collection[str] = ()
+) -> AnswerSet:
     """The answers of one run of lm-eval with ``--log_samples``.
 
     An answer's ``correct`` is the task's first metric that is a number from 0 to 1 of each document, larger being
@@ -52,6 +54,7 @@ def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None
     Args:
         source: the folder given as ``--output_path``, the model's folder in it, or one results file.
         classifiers: loads the error classifiers to judge the answers by; without it ``classified`` is false.
+        guards: names of tasks, groups and tags whose answers are those to guards; all others are the domain's.
 
     Raises:
         InputError: no results, several, samples that are missing, damaged or of two runs, no task with a number of
@@ -61,6 +64,7 @@ def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None
     results = read_results(path)
     items: list[ItemResult] = []
     own_turn: set[str] = set()
+    guard_tasks: set[str] = set()
     metrics: dict[str, str] = {}
     left_out: dict[str, str] = {}
     tasks = read_tasks(path, results)
@@ -71,7 +75,10 @@ def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None
             continue
         first = next(iter(task.rows))
         metrics[task.name] = metric if len(task.rows) == 1 else f"{metric},{first}"
-        read = list(_results(task, metric))
+        guard = _guard_of(task, results, guards)
+        if guard is not None:
+            guard_tasks.add(task.name)
+        read = list(_results(task, metric, guard or task.name))
         items.extend(read)
         if _plain_prompts(task, results):
             own_turn.update(each.item_id for each in read)
@@ -80,7 +87,12 @@ def read_lm_eval(source: Path, classifiers: Callable[[], Taxonomy] | None = None
     taxonomy = classifiers() if classifiers is not None else None
     errors = tuple(taxonomy.classify_all(items)) if taxonomy is not None else ()
     answers = tuple(
-        replace(answer, prompt_sha256=prompt_hash(answer.prompt) if answer.item in own_turn else "", new_tokens=None)
+        replace(
+            answer,
+            role="guard" if answer.task in guard_tasks else "domain",
+            prompt_sha256=prompt_hash(answer.prompt) if answer.item in own_turn else "",
+            new_tokens=None,
+        )
         for answer in from_evaluation(Evaluation("lm-eval", tuple(items), errors))
     )
     identity = _identity(results, tasks, {"metrics": metrics, **({"left_out": left_out} if left_out else {})}, taxonomy)
@@ -102,7 +114,20 @@ def _main_metric(task: TaskOutput) -> str | None:
     return None
 
 
-def _results(task: TaskOutput, metric: str) -> Iterator[ItemResult]:
+def _guard_of(task: TaskOutput, results: Mapping[str, Any], guards: Collection[str]) -> str | None:
+    """The guard among ``guards`` that the task is, or is in by a group or a tag."""
+    groups = results.get("group_subtasks")
+    tags = task.config.get("tag")
+    names = {task.name, *([tags] if isinstance(tags, str) else tags if isinstance(tags, list) else ())}
+    above = {task.name}
+    while above:  # groups of groups
+        members = groups.items() if isinstance(groups, Mapping) else ()
+        above = {name for name, inner in members if isinstance(inner, list) and not above.isdisjoint(inner)} - names
+        names |= above
+    return next((name for name in guards if name in names), None)
+
+
+def _results(task: TaskOutput, metric: str, default_skill: str) -> Iterator[ItemResult]:
     main, *others = task.rows
     by_document = {
         name: {str(row.get("doc_id", place)): row for place, (_, row) in enumerate(task.rows[name])} for name in others
@@ -114,7 +139,7 @@ def _results(task: TaskOutput, metric: str) -> Iterator[ItemResult]:
             identity = item_id(task.name, doc)
         except (TypeError, ValueError) as error:
             raise InputError(f"{at(task.path, line)}: the document cannot be named: {error}") from error
-        skill, cluster = str(doc.get("skill") or task.name), str(doc.get("cluster") or identity)
+        skill, cluster = str(doc.get("skill") or default_skill), str(doc.get("cluster") or identity)
         times[identity] = times.get(identity, 0) + 1
         if times[identity] > 1:  # some data sets hold a document twice: another item, counted together with the first
             identity = sha256_text(f"{identity}\0{times[identity]}")[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,9 @@ OWN = ("dev", "dev_fewshot", "guard", "guard_means", "test", "test_fewshot")
 """Evaluations in a round's folder, or a final one, of that round's own model."""
 
 
-def read_answers(source: str | Path, classifiers: Callable[[], Taxonomy] | None = None) -> AnswerSet:
+def read_answers(
+    source: str | Path, classifiers: Callable[[], Taxonomy] | None = None, guards: Collection[str] = ()
+) -> AnswerSet:
     """The answers that lie at ``source``; no model and no torch is needed.
 
     Of a run these are the dev answers of its certified round, else of its champion, and beside them the same model's
@@ -41,6 +43,7 @@ def read_answers(source: str | Path, classifiers: Callable[[], Taxonomy] | None 
         source: `ACCEPTED`; of lm-eval output also one ``results_*.json`` file.
         classifiers: loads the error classifiers to judge lm-eval's output by, which nobody has classified yet; it is
             called for that alone.
+        guards: which of lm-eval's tasks, groups and tags are guards, which its output does not say.
 
     Raises:
         InputError: nothing of that kind is there, it is damaged or not finished, or holds items that are not to be
@@ -50,7 +53,7 @@ def read_answers(source: str | Path, classifiers: Callable[[], Taxonomy] | None 
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; name {ACCEPTED}")
     if path.is_file():
-        return _file(path, classifiers)
+        return _file(path, classifiers, guards)
     try:
         found = _saved(path, path.resolve())
     except (KeyError, TypeError, AttributeError) as error:  # JSON of another shape than this program writes
@@ -61,7 +64,7 @@ def read_answers(source: str | Path, classifiers: Callable[[], Taxonomy] | None 
     from harness.regression.lm_eval_output import read_lm_eval
 
     if is_lm_eval_output(path):
-        return read_lm_eval(path, classifiers)
+        return read_lm_eval(path, classifiers, guards)
     raise InputError(f"{path}: there are no answers in it; name {ACCEPTED}")
 
 
@@ -70,12 +73,12 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / LEDGER).is_file()
 
 
-def _file(path: Path, classifiers: Callable[[], Taxonomy] | None) -> AnswerSet:
+def _file(path: Path, classifiers: Callable[[], Taxonomy] | None, guards: Collection[str]) -> AnswerSet:
     from harness.regression.lm_eval_files import is_results_file
     from harness.regression.lm_eval_output import read_lm_eval
 
     if is_results_file(path):
-        return read_lm_eval(path, classifiers)
+        return read_lm_eval(path, classifiers, guards)
     if path.suffix == ".jsonl":
         raise InputError(f"{path}: name the folder that it lies in, with the results file beside it")
     from harness.regression.baseline_file import read_baseline
