@@ -14,6 +14,19 @@ from toy import write_toy_tasks
 from harness.cli.main import main
 from harness.regression.history import read_history
 
+VOICE = """
+
+class Voice:
+    name, version, categories = "voice", "1", ("whispering", "shouting")
+
+    def classify(self, item):
+        return []
+
+
+CLASSIFIERS = [Voice()]
+"""
+"""A domain's own classifier of categories that no answer shows."""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -78,6 +91,9 @@ def test_a_file_without_gates_is_bad_input(project: Path, capsys: pytest.Capture
     (project / "harness.yaml").write_text("domain: toy\n")
     assert main(["gate", "good"]) == 2
     assert "harness.yaml: declares no gates" in capsys.readouterr().err
+    (project / "harness.yaml").unlink()
+    assert main(["gate", "good"]) == 2
+    assert "harness.yaml: not in this folder" in capsys.readouterr().err
 
 
 def test_json_has_every_figure(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,18 +141,20 @@ def test_a_model_is_asked_and_its_own_baseline_holds(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     write_toy_tasks(tmp_path / "tasks")
+    with (tmp_path / "tasks" / "utils.py").open("a") as utils:
+        utils.write(VOICE)
     make_tiny_model(tmp_path / "one", seed=1)
     (tmp_path / "harness.yaml").write_text(
         "model: one\ndomain: toy\ninclude_path: [tasks]\nguard: toy_guard\nfewshot: 0\ndevice: cpu\nlimit: 6\n"
         "gates:\n  - no_regression: {margin: .5}\n    on_uncertain: fail\n  - guard: within 50 points\n"
-        "  - length: <= 16 tokens\n  - latency: <= 60 s\n"
+        "  - length: <= 16 tokens\n  - latency: <= 60 s\n  - category: {whispering: '<= 50%'}\n"
     )
     main(["gate", "--update-baseline"])
     capsys.readouterr()
     main(["gate", "one", "--json"])
     whole = json.loads(capsys.readouterr().out)
     states = {gate["kind"]: gate["state"] for gate in whole["gates"]}
-    assert states["length"] == states["latency"] == "pass"
+    assert states["length"] == states["latency"] == states["category"] == "pass"
     assert {states["no_regression"], states["guard"]} <= {"pass", "uncertain"}  # no answer changed; so few items
     assert whole["items"] == 12
     assert whole["baseline"] == str(tmp_path / "baselines" / "toy.json")

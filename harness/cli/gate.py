@@ -65,7 +65,11 @@ def gate(
     if not gating.declared.gates and not update_baseline:
         from harness.exceptions import InputError
 
-        raise InputError(f"{config or 'harness.yaml'}: declares no gates; add some under 'gates:', see docs/gates.md")
+        if settings.file is None:
+            raise InputError(
+                "harness.yaml: not in this folder; go to a domain's folder, or name the file with --config"
+            )
+        raise InputError(f"{settings.file.path}: declares no gates; add some under 'gates:', see docs/gates.md")
     with listener:
         gating.prepare()
     if update_baseline:

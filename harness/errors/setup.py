@@ -29,6 +29,11 @@ class Taxonomy:
         """The record of each of ``items``, in their order (`harness.errors.taxonomy.classify_all`)."""
         return classify_all(items, self.classifiers, self.precedence)
 
+    @property
+    def categories(self) -> dict[str, str]:
+        """Every category that is looked for, to the name of the classifier that does; of several, of the first."""
+        return {category: each.name for each in reversed(self.classifiers) for category in each.categories}
+
     def identity(self) -> dict[str, Any]:
         """What records and targets depend on."""
         return {

@@ -269,6 +269,7 @@ def open_run(
                 "identity": identity,
                 "identity_sha256": sha256_text(canonical_json(identity)),
                 "environment": environment,
+                "categories": taxonomy.categories,
                 "notices": list(prepared.notices),
             },
         )

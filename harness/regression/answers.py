@@ -68,6 +68,7 @@ class Identity:
         weights: hash of base and adapter weights.
         tasks: task name to the hash of its configuration, or to its version where answers come from plain lm-eval.
         classifiers: error classifier to version; empty where nothing was classified.
+        categories: error category to the classifier that looked for it; empty where that is not known.
         settings: few-shot count, engine, batch size, limit and their like.
         environment: versions of what answers depend on.
     """
@@ -76,6 +77,7 @@ class Identity:
     weights: str = ""
     tasks: Mapping[str, str] = field(default_factory=dict)
     classifiers: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 

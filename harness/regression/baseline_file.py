@@ -56,6 +56,7 @@ def write_baseline(path: Path, answers: AnswerSet) -> None:
         "weights": identity.weights,
         "tasks": dict(identity.tasks),
         "classifiers": dict(identity.classifiers),
+        "categories": dict(identity.categories),
         "settings": dict(identity.settings),
         "environment": dict(identity.environment),
         "classified": answers.classified,
@@ -152,7 +153,7 @@ class _Reader:
         self._path, self._text = path, text
 
     def answers(self, raw: Mapping[str, Any]) -> AnswerSet:
-        texts = {name: self._texts(raw, name) for name in ("tasks", "classifiers", "environment")}
+        texts = {name: self._texts(raw, name) for name in ("tasks", "classifiers", "categories", "environment")}
         settings = raw.get("settings", {})
         if not isinstance(settings, dict):
             raise self._damaged('"settings"', "settings", settings)

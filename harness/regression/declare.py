@@ -91,7 +91,7 @@ class Declared:
     """All that is declared.
 
     Attributes:
-        categories: error categories beside the built-in ones, so that their names are no slips, to the name of the
+        categories: error categories of ``classifiers.custom``, so that their names are no slips, to the name of the
             classifier that sees them.
     """
 
@@ -110,12 +110,8 @@ class Declared:
         return any(gate.kind == "guard" for gate in self.gates)
 
 
-def declared(settings: Settings, categories: Mapping[str, str] | None = None) -> Declared:
+def declared(settings: Settings) -> Declared:
     """The gates and known failures of ``settings``.
-
-    Args:
-        categories: error categories that a domain's own classifiers bring, to the classifier's name, where they are
-            at hand; those of ``classifiers.custom`` are known anyway.
 
     Raises:
         InputError: something is misspelled, out of range or there twice; names file and line, and the nearest name.
@@ -139,7 +135,7 @@ def declared(settings: Settings, categories: Mapping[str, str] | None = None) ->
             )
         first[gate.name] = gate
     own = {name: name for name in settings.classifiers.custom}
-    return Declared(tuple(gates), _known_failures(settings), {**(categories or {}), **own})
+    return Declared(tuple(gates), _known_failures(settings), own)
 
 
 def _entries(raw: Mapping[Any, Any]) -> list[tuple[str, Any]]:

@@ -164,6 +164,7 @@ def _ask(settings: Settings, recipe: Recipe, adapter: Path | None, merged: bool,
             if any(answer.task == task for answer in answers)
         },
         classifiers={each.name: each.version for each in taxonomy.classifiers},
+        categories=taxonomy.categories,
         settings={**{name: kept[name] for name in ("prompt", "engine", "limit")}, "fewshot": 0, "batch_size": size},
         environment=library_versions(ANSWERS_DEPEND_ON),
     )

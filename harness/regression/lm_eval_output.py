@@ -258,6 +258,7 @@ def _identity(
         weights=weights_id(base, "".join(trained)),
         tasks={task.name: _version(task) for task in tasks},
         classifiers=taxonomy.identity()["classifiers"] if taxonomy is not None else {},
+        categories=taxonomy.categories if taxonomy is not None else {},
         settings=_finite({**{name: value for name, value in settings.items() if value is not None}, **more}),
         environment={name: str(value) for name, value in versions.items() if value},
     )

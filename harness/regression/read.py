@@ -155,7 +155,8 @@ def _as_set(path: Path, parts: list[tuple[Evaluation, bool]], identity: Identity
 
 
 def _identity(run_dir: Path, number: int | None, parts: list[tuple[Evaluation, bool]]) -> Identity:
-    known = read_json(run_dir / MANIFEST)["identity"]
+    manifest = read_json(run_dir / MANIFEST)
+    known = manifest["identity"]
     evaluation = parts[0][0]
     asked = {result.task for each, _ in parts for result in each.results}
     settings = {name: known["settings"].get(name) for name in ("prompt", "engine", "limit")}
@@ -165,6 +166,7 @@ def _identity(run_dir: Path, number: int | None, parts: list[tuple[Evaluation, b
         weights=weights_id(base, _adapter(run_dir, number) if number else ""),
         tasks={task: value for task, value in known["data"]["tasks"].items() if task in asked},
         classifiers=dict(known.get("classifiers", {})),
+        categories=dict(manifest.get("categories", {})),
         settings={**settings, **_settings(evaluation)},
         environment=_versions(evaluation),
     )

@@ -202,9 +202,10 @@ def _percentile(lengths: Sequence[float], answers: Sequence[Answer], share: floa
 
 
 def _category(gate: Gate, case: Case) -> str:
-    seen: set[str] = {*PRECEDENCE, *BUILTIN, *case.declared.categories, *case.now.identity.classifiers}
-    for answers in (case.now, case.baseline):
-        for answer in answers.answers if answers else ():
+    seen: set[str] = {*PRECEDENCE, *BUILTIN, *case.declared.categories}
+    for answers in filter(None, (case.now, case.baseline)):
+        seen.update(answers.identity.classifiers, answers.identity.categories)
+        for answer in answers.answers:
             seen.update(answer.categories, answer.not_assessed, (answer.primary,) if answer.primary else ())
     if gate.subject not in seen:
         raise InputError(f"{place(gate)}: unknown category '{gate.subject}'.{did_you_mean(gate.subject, seen)}")
