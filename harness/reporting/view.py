@@ -17,16 +17,21 @@ from harness.evaluated import Evaluation
 from harness.gate.power import power_line
 from harness.gate.verdict import Paired
 from harness.reporting.answers import CaseGroup, case_groups
+from harness.reporting.bullets import Bullet, bullets
 from harness.reporting.categories import CategoryTable, MigrationTable, category_table, migration_tables
+from harness.reporting.cells import Repaid, repaid
 from harness.reporting.charts import PHASES, Outcome, ScorePoint, loss_chart, score_chart, time_bars
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.escape import head, tail
+from harness.reporting.figures import Figure, figures
 from harness.reporting.formatting import percent, score_interval
 from harness.reporting.metrics import Confused, MetricTable, confused, metric_tables
+from harness.reporting.next_steps import NextStep, next_steps
 from harness.reporting.prompting import PromptRow, prompt_rows, sentences
+from harness.reporting.provenance import Fact, facts
 from harness.reporting.scores import ScoreLine, columns, score_lines
 from harness.reporting.standing import DECIDED, RULES, champion_words, look_words, worn_label
-from harness.reporting.unknowns import MINIMUM_EFFECT, unknowns, watched
+from harness.reporting.unknowns import MINIMUM_EFFECT, differs, unknowns, watched
 from harness.reporting.words import Headline, compare, detectable, headline, status_line
 
 WIDE, NARROW = 760, 320
@@ -117,7 +122,12 @@ class View:
 
     summary: Mapping[str, Any]
     headline: Headline
+    figures: tuple[Figure, ...]
+    bullets: tuple[Bullet, ...]
     unknowns: tuple[str, ...]
+    steps: tuple[NextStep, ...]
+    repaid: tuple[Repaid, ...]
+    facts: tuple[Fact, ...]
     status: str
     stopped: str
     scores: tuple[ScoreLine, ...]
@@ -148,10 +158,15 @@ class View:
 def build_view(data: ReportData) -> View:
     """Everything on the page, from the data alone: the same data gives the same view."""
     cases_of, cases = case_groups(data)
-    times, scores = _times(data.rounds), score_lines(data)
+    times, scores, steps = _times(data.rounds), score_lines(data), next_steps(data)
     return View(
         summary=data.summary,
         headline=headline(data),
+        figures=figures(data, steps),
+        bullets=bullets(data),
+        steps=steps,
+        repaid=repaid(data),
+        facts=facts(data),
         unknowns=tuple(unknowns(data)),
         status=status_line(data),
         stopped=data.stopped,
@@ -243,7 +258,7 @@ def _comparison(
             if paired is not None:
                 rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
     rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
-    power = power_line(detectable(whole), MINIMUM_EFFECT)
+    power = power_line(detectable(whole), 1.0 if differs(whole) else MINIMUM_EFFECT)
     if harm:
         return Comparison(
             title, reference, tuple(rows), power.replace("true gain", "true loss"), "of harm", whole.p_worse
