@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.diagnosis import UNCLASSIFIED
 from harness.evaluated import ERRORS, RESPONSES, Evaluation
@@ -53,11 +54,11 @@ def _answers(rows: list[tuple[str, float, str]], primary: Mapping[str, str | Non
     return DevAnswers(states, {item: text for item, _, text in rows if states[item] != RIGHT})
 
 
-def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[object]]:
+def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[Any]]:
     from pyarrow import parquet
 
     try:
-        found: dict[str, list[object]] = parquet.read_table(path, columns=list(names)).to_pydict()
+        found: dict[str, list[Any]] = parquet.read_table(path, columns=list(names)).to_pydict()
         if set(found) != set(names):
             raise ValueError(f"no column {sorted(set(names) - set(found))[0]}")
     except Exception as error:  # pyarrow raises many kinds; each means the same to the user
