@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.gate.guards import guard_finding
 from harness.gate.power import minimum_detectable_effect
 from harness.reporting.data import ReportData
-from harness.reporting.formatting import integer, interval, plural, points
+from harness.reporting.formatting import integer, interval, points
 from harness.reporting.standing import worn, worn_label
 from harness.reporting.unknowns import MINIMUM_EFFECT, PLANNED_DISCORDANT, differs, watched
 from harness.reporting.words import compare, detectable
@@ -57,12 +57,11 @@ def _power(data: ReportData) -> Bullet:
         smallest = minimum_detectable_effect(n, PLANNED_DISCORDANT)
     else:
         n, smallest = compared.n, detectable(compared)
-    seen = f"{integer(n)} {where} items miss true gains below {points(smallest, signed=False)} points one time in five"
-    if compared is not None and differs(compared):
-        return Bullet("Smallest detectable effect", f"{seen}.")
-    if smallest > MINIMUM_EFFECT:
-        return Bullet("UNDERPOWERED", f"{seen}; add items.", True)
-    return Bullet("Smallest detectable effect", f"{seen}.")
+    size, items = points(smallest, signed=False), f"{integer(n)} {where} items"
+    proven = compared is not None and differs(compared)
+    if smallest > MINIMUM_EFFECT and not proven:
+        return Bullet("UNDERPOWERED", f"{items} miss a true gain below {size} points too often; add items.", True)
+    return Bullet("Smallest detectable effect", f"{size} points on {items}, in four cases of five.")
 
 
 def _watch(data: ReportData) -> Bullet | None:
@@ -118,5 +117,6 @@ def _not_assessed(data: ReportData) -> Bullet | None:
     if not unjudged:
         return None
     never = sum(count == n for count in unjudged.values())
-    count = plural(len(unjudged), "error category").replace("categorys", "categories")
-    return Bullet("Not assessed", f"{count} on some dev items, {integer(never)} on all; counts are lower bounds.")
+    names = f"{integer(len(unjudged))} error {'category' if len(unjudged) == 1 else 'categories'}"
+    where = "any dev item" if never == len(unjudged) else "every dev item"
+    return Bullet("Not assessed", f"{names} could not be judged on {where}; counts are lower bounds.")

@@ -133,7 +133,7 @@ def _prompt(data: ReportData) -> NextStep | None:
         f"items that did not choose it: {integer(honest['fixed'])} cured, {integer(honest['broken'])} broken."
     )
     return NextStep(
-        "prompt", "Start from the better prompt", evidence, f"{line}  # harness.yaml; then a new run (--out)"
+        "prompt", "Start from the better prompt", evidence, f"{line} (in harness.yaml, for a new run, --out)"
     )
 
 
@@ -200,7 +200,7 @@ def _gather(data: ReportData) -> NextStep | None:
             "mine",
             f"Mine more of the pool for {_words(cell)}",
             evidence,
-            "data.mine in the recipe, see docs/recipes.md",
+            f"data.mine: more than {mined} (in the recipe, docs/recipes.md)",
         )
     all_of = f" in all {integer(pool)} pool rows" if pool else ""
     command = "harness data check NEW_ROWS"

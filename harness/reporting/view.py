@@ -59,6 +59,8 @@ class Training:
         samples: ``(row, prompt excerpt, completion excerpt)``, one of each origin first, at most three.
         charts: the loss curve, wide and narrow; empty where no loss was recorded.
         bad_losses: non-finite losses.
+        shortages: rows that were wanted and not found, one line each.
+        seconds: of each phase of the round.
     """
 
     view: RoundView
@@ -69,6 +71,8 @@ class Training:
     samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
     charts: tuple[Markup, ...]
     bad_losses: int
+    shortages: tuple[str, ...]
+    seconds: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,8 @@ def _training(view: RoundView) -> Training:
         samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),
         charts=tuple(loss_chart(view.losses, width, label) for width in (480, NARROW)) if finite else (),
         bad_losses=len(view.losses) - len(finite),
+        shortages=tuple(str(line) for line in view.curation.get("shortages", ())),
+        seconds=tuple((phase, float((view.entry.get("seconds") or {}).get(phase, 0.0))) for phase in PHASES),
     )
 
 
