@@ -143,4 +143,4 @@ def _repaid(cell: str, rounds: Sequence[int], own: Sequence[Trial], before: int,
 
 
 def _failing(answers: DevAnswers, skills: Mapping[str, str]) -> Counter[str]:
-    return Counter(f"{skills[item]}/{state}" for item, state in answers.states.items() if state != RIGHT)
+    return Counter(f"{skills.get(item, '')}/{state}" for item, state in answers.states.items() if state != RIGHT)
