@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Settings:
         on_uncertain: whether a gate that is too close to call passes; ``None`` leaves it to the kind of gate.
         known_failures: items that may fail for now, as they stand in the file: ``item``, ``reason``, ``until``.
         baselines: folder of the baselines that gates compare with, from the file's own folder.
+        price_per_hour: what an hour of the machine costs, 0 or more, in any currency; reports alone show it. ``None``
+            for not known.
         file: where it was read; ``None`` without a file. Cannot be set in it.
     """
 
@@ -122,6 +125,7 @@ class Settings:
     on_uncertain: Literal["pass", "fail"] | None = None
     known_failures: Any = dataclasses.field(default_factory=list)
     baselines: str = "baselines"
+    price_per_hour: float | None = None
     file: YamlFile | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,7 +145,7 @@ class Settings:
 # what must hold of a model changes none of it.
 _NOT_IDENTITY = {
     "include_path", "stop_after", "device", "recipe", "cache", "state", "classifiers", "train_from",
-    "gates", "on_uncertain", "known_failures", "baselines",
+    "gates", "on_uncertain", "known_failures", "baselines", "price_per_hour",
 }  # fmt: skip
 _RANGES: dict[str, tuple[float, float]] = {
     "fewshot": (0, 64),
@@ -181,6 +185,11 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     for name, (low, high) in _RANGES.items():
         if not low <= getattr(settings, name) <= high:
             raise InputError(f"{name} is {getattr(settings, name)}; it must lie from {low:g} to {high:g}")
+    price = settings.price_per_hour
+    if price is not None and not 0 <= price < math.inf:
+        line = settings.file.line("price_per_hour") if settings.file else None
+        where = f"{at(settings.file.path, line)}: " if settings.file else ""
+        raise InputError(f"{where}price_per_hour is {price:g}; it must be a number from 0 up")
     for name in ("limit", "guard_limit"):
         if getattr(settings, name) is not None and getattr(settings, name) < 1:
             raise InputError(f"{name} is {getattr(settings, name)}; it must be at least 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,12 @@ from report_items import HOSTILE, SKILLS, make_doc, make_evaluation
 
 from harness.evaluated import Evaluation
 from harness.evaluation.items import Score, item_id
+from harness.evaluation.work import Work
 from harness.gate.paired import pair
 from harness.gate.verdict import Decision, Paired, Verdict, against
+from harness.loop.profile import Cost
 from harness.reporting.data import ReportData, RoundView
+from harness.reporting.paths import answers_of
 from harness.reporting.summary import optimism_gap
 
 CURVE = (0.045, 0.112, 0.223, 0.205, 0.312, 0.0, 0.348, 0.341, 0.402, 0.418, 0.455, 0.447, 0.471, 0.502)
@@ -75,7 +79,9 @@ def _targets(counts: Mapping[str, int], n: int) -> list[dict[str, Any]]:
     ]
 
 
-def _round(number: int, champion: Evaluation, candidate: Evaluation, decision: Decision, hostile: bool) -> RoundView:
+def _round(
+    number: int, champion: Evaluation, candidate: Evaluation, decision: Decision, hostile: bool, met: int
+) -> RoundView:
     rng = random.Random(number)
     scored = decision not in ("crash", "invalid")
     compared = paired(champion, candidate) if scored else None
@@ -114,7 +120,18 @@ def _round(number: int, champion: Evaluation, candidate: Evaluation, decision: D
         losses=losses if scored else [*losses[:4], (5, float("nan"))],
         categories=count_categories(candidate) if scored else {},
         learner={"start": "latest", "learning_rate": 3e-4, "rank": 16},
+        met=met,
+        answers=answers_of(candidate) if scored else None,
+        curation=_curation(targets, rows, hostile),
     )
+
+
+def _curation(targets: list[dict[str, Any]], rows: list[dict[str, Any]], hostile: bool) -> dict[str, Any]:
+    delivered = Counter(row["cell"] for row in rows if row["cell"])
+    asked = {target["cell"]: round(120 * target["share"]) for target in targets}
+    short = [f"{cell}: {delivered[cell]} of {asked[cell]} rows" for cell in asked if delivered[cell] < asked[cell]]
+    short += [HOSTILE[1]] if hostile else []
+    return {"asked_cells": asked, "delivered_cells": dict(delivered), "shortages": short, "mined": 224}
 
 
 def _decision(number: int, better: bool, crash_round: int | None) -> Decision:
@@ -156,7 +173,7 @@ def make_report_data(
         candidate = make_evaluation("dev", truth(number), n, number, hostile=hostile)
         better = candidate.score.value > champion.score.value and not all_rejected
         decision = _decision(number, better, crash_round)
-        views.append(_round(number, champion, candidate, decision, hostile))
+        views.append(_round(number, champion, candidate, decision, hostile, best))
         if decision == "promote":
             champion, best = candidate, number
 
@@ -170,6 +187,10 @@ def make_report_data(
         baseline_dev_fewshot=few,
         baseline_categories=count_categories(baseline),
         stopped=f"All {rounds} rounds were done." if finished else "",
+        costs={
+            "baseline": Cost(95.0, Work(prompt_tokens=80_000, new_tokens=9_000, prefill_tokens=50_000)),
+            "train": Cost(40.0 * rounds, Work(prompt_tokens=24_000 * rounds, train_tokens=9_000 * rounds)),
+        },
         ledger_head="9f2b6c" + "0a7d51e3" * 7 + "4c" if rounds else "",
     )
     if finished:

@@ -23,7 +23,7 @@ from harness.reporting.words import compare
 VOID = {"meta", "br", "hr", "img", "input", "link", "path", "line", "circle", "rect", "polyline", "wbr"}
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "article", "div", "span"),
-    *("h1", "h2", "h3", "h4", "h5", "p", "a", "b", "i", "strong", "small", "code", "mark", "ul", "li"),
+    *("h1", "h2", "h3", "h4", "h5", "p", "a", "b", "i", "strong", "small", "code", "mark", "ul", "ol", "li"),
     *("table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "figure", "figcaption", "details", "summary"),
     *("wbr", "svg", "text", "path", "line", "circle", "rect", "polyline"),
 }

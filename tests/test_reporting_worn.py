@@ -18,12 +18,18 @@ from harness.reporting.words import headline
 
 def test_the_headline_names_certified_and_provisional_champions() -> None:
     data = make_gated()
-    assert f"the provisional champion of round {CHAMPION} answers" in headline(data).sentence
-    tested = {**data.summary["test"], "model": "certified"}
-    assert (
-        "the certified champion of round 6 answers"
-        in headline(replace(data, summary={**data.summary, "test": tested})).sentence
+    again, test = data.summary["test_certified"], data.summary["test"]
+    sentence = headline(data).sentence
+    assert f"the certified model of round {CERTIFIED} answers {percent(again['after']['value'])} right" in sentence
+    assert interval(again["ci95"]) in sentence
+    assert sentence.endswith(
+        f"; the provisional champion of round {CHAMPION}: {percent(test['after']['value'])}, {points(test['delta'])} "
+        f"({interval(test['ci95'])})."
     )
+    alone = {**test, "model": "certified"}
+    only = headline(replace(data, summary={**data.summary, "test": alone, "test_certified": None})).sentence
+    assert "the certified model of round 6 answers" in only
+    assert "provisional" not in only
     assert "the provisional champion, round 6," in headline(make_gated(finished=False)).sentence
 
 
@@ -39,7 +45,7 @@ def test_the_certified_model_has_its_line_in_the_score_table(tmp_path: Path) -> 
     html, markdown = pages(data, tmp_path)
     gain, spread = points(again["delta"]), interval(again["ci95"])
     before, after = percent(again["before"]["value"]), percent(again["after"]["value"])
-    assert f"all items, certified round 2 {before} {after} {gain} {spread} better \u2013 \u2013 600" in html
+    assert f"all items, certified round 2 {before} {after} {gain} {spread} improvement \u2013 \u2013 600" in html
     assert f"| all items, certified round 2 | 600 | {before} | {after} | | | {gain} | {spread} |" in markdown
 
 
@@ -89,8 +95,8 @@ def test_a_worn_test_that_was_asked_for_is_shown_and_labelled_everywhere(tmp_pat
     assert "Test of 600 worn (opening 5) Guard" in html
     tables = html.split("Before and after")[-1].split("Dev: used for choosing")[0]
     assert tables.count("Test, worn (opening 5)") >= 2
-    assert not re.search(r"\b(better|worse|not told apart) \d", tables)
-    assert re.search(r"\bbetter \d", html.split("Dev: used for choosing")[1])
+    assert not re.search(r"\b(improvement|regression|no change) \d", tables)
+    assert re.search(r"\bimprovement \d", html.split("Dev: used for choosing")[1])
     assert "| Model | Dev | Test, worn (opening 5) | Guard |" in markdown
     assert percent(data.summary["test"]["after"]["value"]) in markdown
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from harness.diagnosis import UNCLASSIFIED
 from harness.evaluated import Evaluation
 from harness.gate.migration import RIGHT, Migration, migrations
 from harness.reporting.answers import RIGHT as RIGHT_FROM
+from harness.reporting.charts import sparkline
 from harness.reporting.data import ReportData
+from harness.reporting.escape import shorten, visible
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class CategoryRow:
         n: items of the skill.
         counts: ``(failing items, heat 0-6)`` of each column; ``None`` for a round without an evaluation.
         change: failing items of the champion minus the baseline's.
+        spark: the counts by round as a small drawing; empty before the first scored round.
     """
 
     skill: str
@@ -27,6 +32,7 @@ class CategoryRow:
     n: int
     counts: tuple[tuple[int, int] | None, ...]
     change: int
+    spark: Markup
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,10 @@ def category_table(data: ReportData) -> CategoryTable:
         n = sizes.get(skill, 0)
         counts = tuple(None if c is None else (c.get(name, 0), _heat(c.get(name, 0), n)) for _, c in columns)
         first, last = data.baseline_categories.get(name, 0), (columns[-1][1] or {}).get(name, 0)
-        rows.append(CategoryRow(skill, category, n, counts, last - first if best else 0))
+        by_round = [count[0] if count else None for count in counts[: len(data.rounds) + 1]]
+        spoken = f"{name} by round: " + ", ".join("not scored" if count is None else str(count) for count in by_round)
+        spark = sparkline(by_round, visible(shorten(spoken)))
+        rows.append(CategoryRow(skill, category, n, counts, last - first if best else 0, spark))
     totals = tuple(None if c is None else sum(c.values()) for _, c in columns)
     return CategoryTable(tuple(name for name, _ in columns), tuple(rows), totals)
 

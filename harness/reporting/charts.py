@@ -203,6 +203,78 @@ def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | No
     return _svg(width, height, label, parts, "narrow" if narrow else "wide")
 
 
+@dataclass(frozen=True)
+class GuardPoint:
+    """The guard's score in one round, 0 to 1, with its 95% interval; round 0 is the untouched model."""
+
+    round: int
+    value: float
+    low: float
+    high: float
+
+
+def guard_chart(points: Sequence[GuardPoint], columns: int, width: int, label: str) -> Markup:
+    """Guard scores below `score_chart`, each under its round; the dashed line is the untouched model's.
+
+    Args:
+        points: in order of rounds, that of round 0 first.
+        columns: rounds of the chart above, the baseline counted.
+        width: as of the chart above.
+        label: what a screen reader says.
+    """
+    height, left, right, top, bottom = 110, 42, 14, 18, 10
+    scale = ticks(min(point.low for point in points), max(point.high for point in points), 3)
+    low, high = max(0.0, scale[0]), min(1.0, scale[-1])
+    gap = (width - left - right) / max(1, columns)
+
+    def across(number: int) -> float:
+        return left + gap * (number + 0.5)
+
+    def up(value: float) -> float:
+        return top + (height - top - bottom) * (1 - (value - low) / max(high - low, 1e-9))
+
+    parts = [_text(left, 11, "guard", "note")]
+    for tick in scale:
+        if low <= tick <= high:
+            parts.append(_line(left, up(tick), width - right, up(tick), "grid"))
+            parts.append(_text(left - 7, up(tick) + 4, f"{100 * tick:g}%", "tick", "end"))
+    parts.append(_line(left, up(points[0].value), width - right, up(points[0].value), "fewshot"))
+    cap = min(5.0, gap / 4)
+    for point in points:
+        x, a, b = across(point.round), _n(up(point.low)), _n(up(point.high))
+        ends = "".join(f"M{_n(x - cap)} {y}H{_n(x + cap)}" for y in (a, b))
+        parts.append(f'<path d="M{_n(x)} {a}V{b}{ends}" class="whisker"/>')
+        parts.append(marker("promote" if point.round else "baseline", x, up(point.value), 4))
+    last = points[-1]
+    text = f"{100 * last.value:.1f}%"
+    parts.append(_text(min(across(last.round), width - right), up(last.high) - 5, text, "strong halo", "middle"))
+    return _svg(width, height, label, parts, "narrow" if width < 500 else "wide")
+
+
+def sparkline(counts: Sequence[int | None], label: str) -> Markup:
+    """Counts by round as a small line, its last point marked; from 0 to the largest of them.
+
+    Args:
+        counts: 0 or more each; ``None`` for a round without any, which the line passes over.
+        label: what a screen reader says.
+
+    Returns:
+        Nothing where fewer than two rounds were counted.
+    """
+    known = [(place, count) for place, count in enumerate(counts) if count is not None]
+    if len(known) < 2:
+        return Markup("")
+    width, height, top = 72, 18, max(1, *(count for _, count in known))
+    points = [(3 + 66 * place / (len(counts) - 1), 15 - 12 * count / top) for place, count in known]
+    line = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
+    x, y = points[-1]
+    parts = [f'<polyline points="{line}" class="loss"/>', f'<circle cx="{_n(x)}" cy="{_n(y)}" r="2.2" class="dot"/>']
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
 def _thinned(losses: Sequence[tuple[int, float]], most: int) -> list[tuple[int, float]]:
     """At most ``most`` points, each the mean of a block of neighbours, so that long trainings draw small."""
     size = math.ceil(len(losses) / most)

@@ -8,7 +8,9 @@ from typing import Any
 
 from harness.evaluated import Evaluation
 from harness.gate.verdict import Paired, Verdict
+from harness.loop.profile import Cost
 from harness.reporting.metrics import MetricRow
+from harness.reporting.paths import DevAnswers
 from harness.reporting.standing import gate_words, outcome
 
 
@@ -29,6 +31,11 @@ class RoundView:
         tier: what the second tier found (`harness.loop.certify`); ``None`` where the candidate was not promoted.
         futility: ``{"asked", "of", "e", "delta"}`` where the evaluation was broken off
             (`harness.gate.verdict.FutilityStop`); ``entry["dev"]`` is ``None`` then.
+        met: round of the champion that the candidate was compared with.
+        answers: the candidate's on dev; ``None`` where they were not read or there are none.
+        guard: its ``Score`` on the guard, where that was asked in the round.
+        curation: ``curation.json`` (asked and delivered rows by origin and by cell, shortages) with ``mined``, the
+            pool rows that were asked for it.
     """
 
     number: int
@@ -41,6 +48,10 @@ class RoundView:
     learner: Mapping[str, Any] = field(default_factory=dict)
     tier: Mapping[str, Any] | None = None
     futility: Mapping[str, Any] | None = None
+    met: int = 0
+    answers: DevAnswers | None = None
+    guard: Mapping[str, Any] | None = None
+    curation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -79,6 +90,8 @@ class ReportData:
         prompts: what comparing prompts brought (`harness.loop.prompts`), where it was asked for.
         stopped: why the run ended, in words; empty while it goes on.
         ledger_head: hash of the last ledger entry.
+        costs: seconds and tokens of each phase (`harness.loop.profile.phase_costs`).
+        price_per_hour: of the machine, 0 or more, in whatever currency; ``None`` where it is not known.
     """
 
     summary: Mapping[str, Any]
@@ -99,3 +112,5 @@ class ReportData:
     prompts: Mapping[str, Any] | None = None
     stopped: str = ""
     ledger_head: str = ""
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    price_per_hour: float | None = None

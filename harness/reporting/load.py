@@ -7,19 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.evaluated import Evaluation, load_evaluation
+from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.exceptions import InputError
-from harness.ledger import Ledger
+from harness.ledger import BY_HAND, Ledger
 from harness.loop.perplexity import saved_perplexities
 from harness.loop.phases import signed
+from harness.loop.profile import phase_costs
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, champion_folder
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
+from harness.reporting.paths import read_answers
 from harness.reporting.registry import REPORTERS, render
 from harness.reporting.summary import build_summary
 from harness.state.kept import WORN
 from harness.storage import read_json, read_jsonl, sha256_file, write_json
+from harness.yamlfile import read_yaml
 
 REPORT_FILES = "report/files.json"
 """Hashes of what a report wrote last."""
@@ -46,12 +49,14 @@ class RunReader:
         self._measured = Measured()
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
 
-    def read(self, ledger: Ledger, rows: bool = True, worn: bool = False) -> ReportData:
+    def read(self, ledger: Ledger, rows: bool = True, worn: bool = False, details: bool = True) -> ReportData:
         """What there is to show after the last entry of ``ledger``.
 
         Args:
             rows: whether each round comes with its training rows, which the page alone shows.
             worn: whether a test result is shown that has been chosen by (`harness.state.kept.WORN`).
+            details: whether what stands beside the summary is read as well: each candidate's answers, its guard, its
+                curation, what the phases cost.
 
         Raises:
             InputError: no baseline yet, or a damaged file; names it.
@@ -92,7 +97,7 @@ class RunReader:
                 "prompts": prompts,
             },
             manifest=read_json(run_dir / "manifest.json"),
-            rounds=[self._view(entry, rows) for entry in entries],
+            rounds=[self._view(entry, rows, details, met) for entry, met in zip(entries, _met(ledger), strict=True)],
             baseline_dev=baseline_dev,
             champion_dev=champion_dev,
             baseline_dev_fewshot=optional(base / "dev_fewshot"),
@@ -108,6 +113,8 @@ class RunReader:
             metrics=metrics,
             confusions=confusions,
             prompts=prompts,
+            costs=phase_costs(run_dir) if details else {},
+            price_per_hour=_price(run_dir) if details else None,
         )
         self._evaluations = used
         return data
@@ -139,7 +146,7 @@ class RunReader:
         self._measured.forget_unused()
         return found
 
-    def _view(self, data: Mapping[str, Any], rows: bool) -> RoundView:
+    def _view(self, data: Mapping[str, Any], rows: bool, details: bool, met: int) -> RoundView:
         folder = self._run_dir / "rounds" / f"{data['round']:03d}"
         if data["round"] not in self._views:
             keys = (
@@ -153,7 +160,7 @@ class RunReader:
                 "certified",
                 "reason",
             )
-            self._views[data["round"]] = RoundView(
+            view = RoundView(
                 number=data["round"],
                 entry={key: data[key] for key in (*keys, "seconds")},
                 verdict=read_json(folder / "verdict.json"),
@@ -163,9 +170,43 @@ class RunReader:
                 learner=data["learner"],
                 tier=data.get("tier"),
                 futility=data.get("futility"),
+                met=met,
             )
+            self._views[data["round"]] = _detailed(view, folder) if details else view
         view = self._views[data["round"]]
         return replace(view, rows=read_jsonl(folder / "train.jsonl")) if rows else view
+
+
+def _detailed(view: RoundView, folder: Path) -> RoundView:
+    """``view`` with what stands in the round's folder beside its verdict, as far as it is there."""
+    dev, guard, curation = folder / "dev", folder / "guard" / SCORES, folder / "curation.json"
+    mined = folder / "mine.done.json"
+    made = read_json(curation) if curation.is_file() else {}
+    if mined.is_file():
+        made = {**made, "mined": read_json(mined)["result"].get("mined")}
+    return replace(
+        view,
+        answers=read_answers(dev) if view.entry.get("dev") is not None and dev.is_dir() else None,
+        guard=read_json(guard).get("score") if guard.is_file() else None,
+        curation=made,
+    )
+
+
+def _met(ledger: Ledger) -> list[int]:
+    """The champion that each round's candidate was compared with."""
+    met, champion = [], 0
+    for entry in ledger.of_kind("round", *BY_HAND):
+        if entry.kind == "round":
+            met.append(champion)
+        champion = int(entry.data["champion"])
+    return met
+
+
+def _price(run_dir: Path) -> float | None:
+    """``price_per_hour`` of ``config.yaml``; ``None`` where it has none that is a price."""
+    path = run_dir / "config.yaml"
+    price = read_yaml(path).values.get("price_per_hour") if path.is_file() else None
+    return float(price) if isinstance(price, (int, float)) and not isinstance(price, bool) and price >= 0 else None
 
 
 def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:

@@ -9,6 +9,7 @@ from harness.gate.alpha import LOOKS, TOTAL_ALPHA
 from harness.gate.cells import ANY
 from harness.gate.guards import MARGIN, NON_INFERIOR_FROM, guard_finding
 from harness.gate.power import minimum_detectable_effect
+from harness.gate.verdict import Paired
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.formatting import integer, interval, percent, plural, points, probability
 from harness.reporting.standing import gate_words, look_level, place, worn, worn_sentence
@@ -161,11 +162,17 @@ def _smallest_effect(data: ReportData) -> str:
         f"Minimum detectable effect: {start}, a true gain below {points(smallest, signed=False)} points is missed "
         "more often than one time in five."
     )
-    if smallest > MINIMUM_EFFECT:
+    proven = comparison is not None and differs(comparison)
+    if smallest > MINIMUM_EFFECT and not proven:
         sentence += f" UNDERPOWERED: a true gain of {100 * MINIMUM_EFFECT:g} points is one of these; add items."
-        if comparison is not None and comparison.ci95[0] > smallest:
-            sentence += f" The gain found, {points(comparison.delta)} points, is well above what would be missed."
+    if comparison is not None and comparison.ci95[0] > smallest:
+        sentence += f" The gain found, {points(comparison.delta)} points, is well above what would be missed."
     return sentence
+
+
+def differs(comparison: Paired) -> bool:
+    """Whether the whole interval lies on one side of zero, so that what so many items can see is no open question."""
+    return comparison.ci95[0] > 0 or comparison.ci95[1] < 0
 
 
 def _optimism(data: ReportData) -> str:

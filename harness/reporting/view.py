@@ -8,53 +8,30 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
-from harness.evaluated import Evaluation
-from harness.gate.power import power_line
 from harness.gate.verdict import Paired
 from harness.reporting.answers import CaseGroup, case_groups
+from harness.reporting.before_after import Comparison, comparisons
+from harness.reporting.bullets import Bullet, bullets
 from harness.reporting.categories import CategoryTable, MigrationTable, category_table, migration_tables
-from harness.reporting.charts import PHASES, Outcome, ScorePoint, loss_chart, score_chart, time_bars
+from harness.reporting.cells import Repaid, repaid
+from harness.reporting.charts import PHASES, loss_chart, time_bars
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.escape import head, tail
-from harness.reporting.formatting import percent, score_interval
+from harness.reporting.figures import Figure, figures
 from harness.reporting.metrics import Confused, MetricTable, confused, metric_tables
+from harness.reporting.next_steps import NextStep, next_steps
 from harness.reporting.prompting import PromptRow, prompt_rows, sentences
+from harness.reporting.provenance import Fact, facts
 from harness.reporting.scores import ScoreLine, columns, score_lines
 from harness.reporting.standing import DECIDED, RULES, champion_words, look_words, worn_label
-from harness.reporting.unknowns import MINIMUM_EFFECT, unknowns, watched
-from harness.reporting.words import Headline, compare, detectable, headline, status_line
-
-WIDE, NARROW = 760, 320
-"""Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Before and after on one set of items.
-
-    Attributes:
-        title: what is compared, in words.
-        reference: heading of the first of the two scores.
-        rows: ``(name, before Score, after Score, paired comparison)`` of each skill, all items last.
-        power: what so many items can see, in words.
-        question, p: what the one-sided p over all items is of, in words, and its value.
-        worn: whether the items have been chosen by, so that nothing is called better or worse.
-        certified: the same of the last certified model, where that is another one (``test_certified``).
-    """
-
-    title: str
-    reference: str
-    rows: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Paired], ...]
-    power: str
-    question: str
-    p: float
-    worn: bool = False
-    certified: Mapping[str, Any] | None = None
+from harness.reporting.trajectory import NARROW, WIDE, guard_charts, score_charts, targeted
+from harness.reporting.unknowns import unknowns, watched
+from harness.reporting.words import Headline, compare, headline, status_line
 
 
 @dataclass(frozen=True)
@@ -82,6 +59,8 @@ class Training:
         samples: ``(row, prompt excerpt, completion excerpt)``, one of each origin first, at most three.
         charts: the loss curve, wide and narrow; empty where no loss was recorded.
         bad_losses: non-finite losses.
+        shortages: rows that were wanted and not found, one line each.
+        seconds: of each phase of the round.
     """
 
     view: RoundView
@@ -92,6 +71,8 @@ class Training:
     samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
     charts: tuple[Markup, ...]
     bad_losses: int
+    shortages: tuple[str, ...]
+    seconds: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -117,12 +98,19 @@ class View:
 
     summary: Mapping[str, Any]
     headline: Headline
+    figures: tuple[Figure, ...]
+    bullets: tuple[Bullet, ...]
     unknowns: tuple[str, ...]
+    steps: tuple[NextStep, ...]
+    repaid: tuple[Repaid, ...]
+    facts: tuple[Fact, ...]
     status: str
     stopped: str
     scores: tuple[ScoreLine, ...]
     columns: tuple[tuple[str, int | None], ...]
     score_charts: tuple[Markup, ...]
+    guard_charts: tuple[Markup, ...]
+    targeted: tuple[tuple[str, str], ...]
     rounds: tuple[RoundView, ...]
     standings: Mapping[int, str]
     looks: Mapping[int, str]
@@ -148,16 +136,23 @@ class View:
 def build_view(data: ReportData) -> View:
     """Everything on the page, from the data alone: the same data gives the same view."""
     cases_of, cases = case_groups(data)
-    times, scores = _times(data.rounds), score_lines(data)
+    times, scores, steps = _times(data.rounds), score_lines(data), next_steps(data)
     return View(
         summary=data.summary,
         headline=headline(data),
+        figures=figures(data, steps),
+        bullets=bullets(data),
+        steps=steps,
+        repaid=repaid(data),
+        facts=facts(data),
         unknowns=tuple(unknowns(data)),
         status=status_line(data),
         stopped=data.stopped,
         scores=scores,
         columns=columns(scores),
-        score_charts=_score_charts(data),
+        score_charts=score_charts(data),
+        guard_charts=guard_charts(data),
+        targeted=targeted(data),
         rounds=tuple(data.rounds),
         standings={view.number: _standing(view, data.summary["champion"]["round"]) for view in data.rounds},
         looks={
@@ -169,7 +164,7 @@ def build_view(data: ReportData) -> View:
         worn=worn_label(data.summary),
         categories=category_table(data),
         migration=migration_tables(data.baseline_dev, data.champion_dev) if data.summary["champion"]["round"] else (),
-        comparisons=tuple(_comparisons(data)),
+        comparisons=tuple(comparisons(data)),
         prompts=_prompting(data),
         metrics=metric_tables(data.metrics, worn_label(data.summary)),
         confused=tuple(_confused(data)),
@@ -191,83 +186,6 @@ def _standing(view: RoundView, champion: int) -> str:
     if view.outcome in ("promote", "certified"):
         return champion_words(view.outcome == "certified")
     return f"{DECIDED[view.outcome]}, champion"  # by hand
-
-
-def _score_charts(data: ReportData) -> tuple[Markup, ...]:
-    baseline = data.summary["baseline"]["dev"]
-    low, high = score_interval(baseline)
-    champion, anchor = float(baseline["value"]), float(baseline["value"])
-    drawn = [ScorePoint(0, "baseline", champion, low, high, champion)]
-    spoken = [f"untouched model {percent(champion)}"]
-    by_hand = {row["after_round"]: row["champion"] for row in data.summary.get("by_hand", ())}
-    scored = {0: champion, **{view.number: view.entry["dev"]["value"] for view in data.rounds if view.entry.get("dev")}}
-    for view in data.rounds:
-        outcome = cast(Outcome, view.outcome)
-        dev = view.entry.get("dev")
-        if outcome == "rollback":
-            champion = anchor
-        elif outcome in ("promote", "certified") and dev is not None:
-            champion = float(dev["value"])
-            anchor = champion if outcome == "certified" else anchor
-        champion = float(scored[by_hand.get(view.number, 0)]) if view.number in by_hand else champion
-        if dev is None:
-            drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion))
-            spoken.append(f"round {view.number} {DECIDED[outcome]}")
-        else:
-            low, high = score_interval(dev)
-            drawn.append(ScorePoint(view.number, outcome, float(dev["value"]), low, high, champion))
-            spoken.append(f"round {view.number} {percent(dev['value'])} {DECIDED[outcome]}")
-    fewshot = data.summary["baseline"].get("dev_fewshot")
-    line = None if fewshot is None else float(fewshot["value"])
-    label = "Dev score by round: " + ", ".join(spoken) + ("" if line is None else f"; few-shot {percent(line)}")
-    best = data.summary["champion"]["round"]
-    return tuple(score_chart(drawn, best, line, width, label) for width in (WIDE, NARROW))
-
-
-def _comparison(
-    title: str,
-    before: Evaluation | None,
-    after: Evaluation | None,
-    reference: str = "Before",
-    harm: bool = False,
-) -> Comparison | None:
-    """``harm``: the question is what was lost, and not what was gained."""
-    whole = compare(before, after)
-    if before is None or after is None or whole is None:
-        return None
-    old, new = before.by_skill(), after.by_skill()
-    rows = []
-    if len(old) > 1:
-        for skill in sorted(old.keys() & new.keys()):
-            paired = compare(before, after, skill)
-            if paired is not None:
-                rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
-    rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
-    power = power_line(detectable(whole), MINIMUM_EFFECT)
-    if harm:
-        return Comparison(
-            title, reference, tuple(rows), power.replace("true gain", "true loss"), "of harm", whole.p_worse
-        )
-    return Comparison(title, reference, tuple(rows), power, "that it is better", whole.p)
-
-
-def _comparisons(data: ReportData) -> list[Comparison]:
-    summary = data.summary
-    found: list[Comparison | None] = []
-    test = summary.get("test")
-    if test and test["round"]:
-        mark = worn_label(summary)
-        title = f"Test, {mark}" if mark else "Test: held out from all choosing"
-        whole = _comparison(title, data.test_before, data.test_after)
-        found.append(replace(whole, certified=summary.get("test_certified")) if whole else None)
-        title = f"Test{mark and ', ' + mark}, against few-shot examples"
-        found.append(_comparison(title, data.test_before_fewshot, data.test_after, "Few-shot"))
-        found = [replace(each, worn=bool(mark)) for each in found if each]
-    if summary["champion"]["round"]:
-        found.append(_comparison("Dev: used for choosing, so optimistic", data.baseline_dev, data.champion_dev))
-        title = "Guard: general questions, to see forgetting"
-        found.append(_comparison(title, data.guard_before, data.guard_after, harm=True))
-    return [comparison for comparison in found if comparison is not None]
 
 
 def _prompting(data: ReportData) -> Prompting | None:
@@ -321,6 +239,8 @@ def _training(view: RoundView) -> Training:
         samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),
         charts=tuple(loss_chart(view.losses, width, label) for width in (480, NARROW)) if finite else (),
         bad_losses=len(view.losses) - len(finite),
+        shortages=tuple(str(line) for line in view.curation.get("shortages", ())),
+        seconds=tuple((phase, float((view.entry.get("seconds") or {}).get(phase, 0.0))) for phase in PHASES),
     )
 
 

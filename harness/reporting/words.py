@@ -93,20 +93,17 @@ def _test_headline(data: ReportData, test: Mapping[str, Any]) -> Headline:
             f"items it answers {after} right.",
         )
     held_out = "" if worn(data.summary) else "held-out "
-    model = f"the {champion_words(test['model'] == 'certified')} of round {test['round']}"
-    subject = f"on {n} {held_out}test items {model} answers {after} right"
-    sentence = f"{subject}, {_gain(test['delta'], test['ci95'], 'before')}"
-    fewshot = compare(data.test_before_fewshot, data.test_after)
-    if fewshot is not None:
-        joint, direction = ("that is", "more") if fewshot.delta >= 0 else ("but that is", "fewer")
-        arm = test.get("before_fewshot")
-        reached = f", {percent(arm['value'])}" if arm else ""
-        size = points(fewshot.delta, signed=False)
+    lead, other = led(data.summary, test)
+    model = f"the {_model_words(lead)} of round {lead['round']}"
+    n, after = integer(lead["after"]["n"]), percent(lead["after"]["value"])
+    sentence = f"on {n} {held_out}test items {model} answers {after} right, "
+    sentence += _gain(lead["delta"], lead["ci95"], "before") + _against_fewshot(lead)
+    if other is not None:
+        reached, gained = percent(other["after"]["value"]), points(other["delta"])
         sentence += (
-            f"; {joint} {size} points {direction} (95% interval {interval(fewshot.ci95)}) "
-            f"than the untouched model with few-shot examples{reached}"
+            f"; the {_model_words(other)} of round {other['round']}: {reached}, {gained} ({interval(other['ci95'])})"
         )
-    low, high = test["ci95"]
+    low, high = lead["ci95"]
     if worn(data.summary):
         return Headline("open", worn_label(data.summary).capitalize(), sentence + ".")
     if low > 0:
@@ -114,6 +111,34 @@ def _test_headline(data: ReportData, test: Mapping[str, Any]) -> Headline:
     if high < 0:
         return Headline("worse", "Worse", sentence + ".")
     return Headline("open", "No proven difference", sentence + "; the interval of the change from before holds zero.")
+
+
+def led(summary: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The test result that is told first, and the other: the certified model's before a provisional champion's.
+
+    Args:
+        summary: ``summary.json``.
+        test: its ``test``; the second of the two is ``None`` where there is but one model.
+    """
+    certified = summary.get("test_certified")
+    if not certified or certified["round"] == test["round"]:
+        return test, None
+    return {**certified, "model": "certified"}, test
+
+
+def _model_words(test: Mapping[str, Any]) -> str:
+    return "certified model" if test["model"] == "certified" else champion_words(False)
+
+
+def _against_fewshot(test: Mapping[str, Any]) -> str:
+    """The same items answered by the untouched model with solved examples; empty where it was not asked."""
+    fewshot = test.get("before_fewshot")
+    if not fewshot:
+        return ""
+    delta = test["after"]["value"] - fewshot["value"]
+    joint, direction = ("and", "more") if delta >= 0 else ("but", "fewer")
+    reached = percent(fewshot["value"])
+    return f" {joint} {points(delta, signed=False)} {direction} than few-shot prompting alone ({reached})"
 
 
 def _dev_headline(data: ReportData) -> Headline:
