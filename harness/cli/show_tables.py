@@ -53,7 +53,7 @@ def screen(data: ReportData, width: int, height: int | None = None, now: str = "
         *(_text(line) for line in [worn_sentence(summary)] if line),
     ]
     bottom = [*_last(data), _time(data), *([_text(now)] if now else [])]
-    taken = sum(-(-len(text.plain) // width) for text in (*top, *bottom))
+    taken = sum(1 + int(len(text.plain) * 1.1) // width for text in (*top, *bottom))  # words wrap early
     room = _room(data, None if height is None else height - taken)
     parts: list[Text | Table] = [*top, Text(), _trend(data, width), _rounds(data, width, room.rounds)]
     if room.cells:
@@ -68,12 +68,15 @@ def _text(text: str, style: str = "") -> Text:
 
 
 def _room(data: ReportData, height: int | None) -> Room:
-    cells = min(CELLS, len(data.summary["categories"]))
+    rounds, cells = len(data.rounds), min(CELLS, len(data.summary["categories"]))
     if height is None:
-        return Room(len(data.rounds), cells)
-    around = 9  # titles, headings, rules and "and N more" of both tables
-    rounds = max(3, height - around - min(cells, 4))
-    return Room(rounds, max(0, min(cells, height - around - min(rounds, len(data.rounds) + 2))))
+        return Room(rounds, cells)
+    left = height - (9 if data.summary["baseline"].get("dev_fewshot") else 8)  # what is around the rounds
+    few = min(4, cells)
+    fit = left - few - 6  # what is around the categories
+    if fit < 3:
+        return Room(max(1, left), 0)
+    return Room(fit, min(cells, few + max(0, fit - rounds)))
 
 
 def _trend(data: ReportData, width: int) -> Text:
