@@ -23,7 +23,7 @@ from harness.reporting.html import HtmlReporter
 from harness.storage import read_json, write_json
 from harness.verify.verify import verify_run
 
-REFRESH = '<meta http-equiv="refresh" content="30">'
+REFRESH = '<meta http-equiv="refresh" content="30; url=index.html">'
 
 
 @pytest.fixture

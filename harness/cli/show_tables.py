@@ -49,7 +49,7 @@ def screen(data: ReportData, width: int, height: int | None = None, now: str = "
     verdict = headline(data)
     top: list[Text] = [
         _text(about, "dim"),
-        Text(f"{verdict.word}: ", TONES[verdict.tone]).append(verdict.sentence),
+        Text.assemble((f"{verdict.word}: ", TONES[verdict.tone]), verdict.sentence),
         *(_text(line) for line in [worn_sentence(summary)] if line),
     ]
     bottom = [*_last(data), _time(data), *([_text(now)] if now else [])]
@@ -82,7 +82,7 @@ def _room(data: ReportData, height: int | None) -> Room:
 def _trend(data: ReportData, width: int) -> Text:
     scores = [data.summary["baseline"]["dev"], *(view.entry.get("dev") for view in data.rounds)]
     values = [None if score is None else float(score["value"]) for score in scores]
-    return Text("Dev by round ", "bold").append(sparkline(values[-max(8, width - 14) :]), "not bold")
+    return Text.assemble(("Dev by round ", "bold"), sparkline(values[-max(8, width - 14) :]))
 
 
 def _rounds(data: ReportData, width: int, most: int) -> Table:
@@ -164,7 +164,7 @@ def _last(data: ReportData) -> list[Text]:
     view = data.rounds[-1]
     entry = {**view.entry, "tier": view.tier, "futility": view.futility}
     words = f"{round_words(entry)}: {view.entry['reason']}"
-    lines = [Text(f"Round {view.number} ", "bold").append(_text(words))]
+    lines = [Text.assemble((f"Round {view.number} ", "bold"), safe_line(words))]
     if view.gate:
         lines.append(_text(f"Gate: {view.gate}"))
     if data.stopped:
@@ -178,4 +178,4 @@ def _time(data: ReportData) -> Text:
     parts = (
         [f"{phase} {duration(sum(each.get(phase, 0.0) for each in seconds))}" for phase in phases] if seconds else []
     )
-    return Text("Time ", "bold").append(", ".join([duration(data.summary["seconds"]), *parts]))
+    return Text.assemble(("Time ", "bold"), ", ".join([duration(data.summary["seconds"]), *parts]))

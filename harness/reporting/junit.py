@@ -15,7 +15,7 @@ from harness.gate.holm import holm
 from harness.gate.verdict import Paired
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.formatting import integer, interval, percent, points, probability
-from harness.reporting.junit_xml import JunitCase, junit_xml
+from harness.reporting.junit_xml import JunitCase, Outcome, junit_xml
 from harness.reporting.standing import gate_words, worn, worn_label
 from harness.reporting.unknowns import certificates
 from harness.reporting.words import compare, headline
@@ -53,7 +53,7 @@ def _skipped(name: str, group: str, why: str) -> JunitCase:
 
 def _judged(name: str, group: str, kind: str, numbers: str, paired: Paired | None) -> JunitCase:
     """A pass, or a failure of ``kind`` where that is not empty."""
-    outcome = "failure" if kind else "passed"
+    outcome: Outcome = "failure" if kind else "passed"
     return JunitCase(name, group, outcome, numbers, numbers, kind, _properties(paired) if paired else ())
 
 
