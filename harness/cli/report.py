@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Write a run's report anew: HTML, Markdown and JSON.")
+@click.command(short_help="Write a run's report anew, or the index of a folder of runs.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--worn", is_flag=True, help="Show a test result that has been chosen by (from the fourth opening on).")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else.")
@@ -16,29 +16,73 @@ import click
     "formats",
     multiple=True,
     metavar="NAME",
-    help="Write this format only: html, md, json or a plugin's, see 'harness plugins'; may be repeated.",
+    help="Write this format only: html, md, json, csv, junit or a plugin's, see 'harness plugins'; may be repeated.",
 )
-def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...]) -> None:
-    """Write report/index.html, summary.md and summary.json of the run directory RUN anew. Needs no model."""
-    if formats:
-        if as_json:
-            raise click.UsageError("--format and --json do not go together", click.get_current_context())
-        from harness.reporting.load import write_formats
+@click.option("--compare", "other", metavar="OTHER", help="Also write report/compare.*: RUN beside OTHER.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the default browser.")
+def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None, show: bool) -> None:
+    """Write report/index.html, summary.md and summary.json of the run directory RUN anew. Needs no model.
 
-        for path in write_formats(run, formats, worn):
-            click.echo(path)
-        return
-    from harness.reporting.load import write_reports
+    Where RUN is a folder of runs, write its index.html: a line a run, and how scores went over them.
+
+    OTHER is whatever 'harness compare' takes: another run, a round, a baseline file, a folder of lm-eval's output.
+    """
+    if formats and as_json:
+        raise click.UsageError("--format and --json do not go together", click.get_current_context())
+    if show and formats and "html" not in formats:
+        raise click.UsageError("--open shows the page: add --format html", click.get_current_context())
+    from harness.regression.index_page import holds_runs
+
+    if holds_runs(run):
+        if worn or as_json or formats or other:
+            raise click.UsageError(
+                f"{run} is a folder of runs, whose index has no options but --open; name one run, or see "
+                "'harness history --json'",
+                click.get_current_context(),
+            )
+        from harness.regression.index_page import write_index
+
+        page = write_index(run)
+        click.echo(page)
+    else:
+        page = _report(run, worn, as_json, formats, other)
+    if show:
+        _open(page)
+
+
+def _report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None) -> Path:
+    """Write what is asked for, say where, and return the page to look at: the comparison where there is one."""
+    from harness.reporting.load import write_formats
     from harness.reporting.standing import worn_sentence
     from harness.storage import read_json
 
-    page = write_reports(run, worn)
+    written = write_formats(run, formats or ("json", "md", "html"), worn)
+    page = written[-1] if not formats else run / "report" / "index.html"
+    compared = []
+    if other is not None:
+        from harness.regression.beside import write_comparison
+
+        compared = write_comparison(run, other, formats or ("html", "md", "json"))
     if as_json:
         import json
 
         click.echo(json.dumps(read_json(run / "summary.json"), indent=2))
-        return
-    click.echo(f"{page}\n{run / 'summary.md'}\n{run / 'summary.json'}")
-    sentence = worn_sentence(read_json(run / "summary.json"))
-    if sentence:
-        click.echo(sentence)
+    else:
+        for path in [*(written if formats else reversed(written)), *compared]:
+            click.echo(path)
+        sentence = "" if formats else worn_sentence(read_json(run / "summary.json"))
+        if sentence:
+            click.echo(sentence)
+    return next((path for path in compared if path.suffix == ".html"), page)
+
+
+def _open(page: Path) -> None:
+    """Hand ``page`` to the browser; where there is none, that is said and nothing is wrong."""
+    import webbrowser
+
+    try:
+        opened = webbrowser.open(page.resolve().as_uri())
+    except (webbrowser.Error, OSError):
+        opened = False
+    if not opened:
+        click.echo(f"no browser could be opened; open {page} yourself", err=True)

@@ -32,6 +32,8 @@ class RunLine:
             asked.
         champion, certified: rounds; 0 is the untouched model, ``None`` none.
         test, guard: the summary's own objects; ``None`` where there is none, or where the test is worn and not shown.
+        folder: name of the run's folder.
+        openings: how often its test items were opened over all runs; ``None`` where this run opened none.
     """
 
     name: str
@@ -47,6 +49,8 @@ class RunLine:
     certified: int | None
     test: Mapping[str, Any] | None
     guard: Mapping[str, Any] | None
+    folder: str = ""
+    openings: int | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,8 @@ def _run(place: Path) -> RunLine:
             certified=None if raw["certified_round"] is None else int(raw["certified_round"]),
             test=_difference(raw["test"]),
             guard=_difference(raw["guard"]),
+            folder=place.name,
+            openings=None if raw.get("test_openings") is None else int(raw["test_openings"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: is no summary of a run; 'harness report {place}' writes it anew") from error

@@ -6,16 +6,16 @@ Names, messages and answers are hostile: each function makes them harmless for w
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Sequence
-from xml.etree import ElementTree
 
 from harness.regression.answers import AnswerSet
 from harness.regression.results import SHOWN, Broken, GateResult
 from harness.reporting.escape import brief, head, shorten, tail, visible
 from harness.reporting.escape import markdown as escaped
 from harness.reporting.formatting import duration, percent, plural, points
+from harness.reporting.junit_xml import JunitCase, junit_xml
+from harness.reporting.plain import harmless, safe_block, safe_line
 
 WIDTH = 100
 """Columns of a failure's text."""
@@ -84,7 +84,7 @@ def terminal(results: Sequence[GateResult], width: int = WIDTH, most: int = FEW)
     """
     parts = []
     for result in results:
-        shown = f"{verdict(result)}: {_line(result.name, LONGEST_NAME)}"
+        shown = f"{verdict(result)}: {safe_line(result.name, LONGEST_NAME)}"
         parts.append(f"{shown}\n{_indented(explain(result, width - 2, most))}")
     return "\n".join([*parts, tally(results)]) + "\n"
 
@@ -94,12 +94,12 @@ def explain(result: GateResult, width: int = WIDTH, most: int = SHOWN) -> str:
 
     The answers of a gate that passed are left out.
     """
-    lines = [_line(result.message), *(f"note: {_line(note)}" for note in result.notes)]
+    lines = [safe_line(result.message), *(f"note: {safe_line(note)}" for note in result.notes)]
     if not result.passed and result.broken:
         lines += [_answer(number, each, width) for number, each in enumerate(result.broken[:most], start=1)]
         if len(result.broken) > most:
             lines.append(f"and {len(result.broken) - most} more: --format markdown shows them")
-    return _harmless("\n".join(line for line in lines if line))  # wrapped lines have beginnings of their own
+    return harmless("\n".join(line for line in lines if line))  # wrapped lines have beginnings of their own
 
 
 def _answer(number: int, broken: Broken, width: int) -> str:
@@ -115,33 +115,20 @@ def _answer(number: int, broken: Broken, width: int) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     asked = "".join(text for text, _ in tail(broken.prompt, ASKED).segments)
-    about = f"{number}. {_line(broken.skill or broken.task)}, item {_line(broken.item)}"
-    console.print(Text(about + (f": {_line(broken.category).replace('_', ' ')}" if broken.category else "")))
+    about = f"{number}. {safe_line(broken.skill or broken.task)}, item {safe_line(broken.item)}"
+    console.print(Text(about + (f": {safe_line(broken.category).replace('_', ' ')}" if broken.category else "")))
     for name, text in (("asked", asked), ("right", broken.target)):
         if text.strip():
-            console.print(Text(f"   {name}: {_line(text, ASKED)}"))
+            console.print(Text(f"   {name}: {safe_line(text, ASKED)}"))
     if broken.before is None:
-        console.print(Text(f"   now: {_line(broken.after, SAID) or '(empty)'}"))
+        console.print(Text(f"   now: {safe_line(broken.after, SAID) or '(empty)'}"))
     else:
         console.print(table)
     return stream.getvalue().rstrip("\n")
 
 
 def _block(text: str, limit: int) -> str:
-    return _harmless(visible(shorten(text, limit))) or "(empty)"
-
-
-def _line(text: str, limit: int = 1_000) -> str:
-    """``text`` on one line, visible, and no command at its start."""
-    return _harmless(re.sub(r"\s*\n\s*", " ⏎ ", visible(shorten(text.strip(), limit))).replace("\t", " "))
-
-
-_COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))")
-
-
-def _harmless(text: str) -> str:
-    """``::error::`` at the start of a line, ``##[error]`` and ``##vso[`` anywhere lose the form that runners act on."""
-    return _COMMAND.sub(lambda found: f"{found[1]}: " if found[1] is not None else "# ", text)
+    return safe_block(text, limit) or "(empty)"
 
 
 def _indented(text: str) -> str:
@@ -221,30 +208,20 @@ def junit(results: Sequence[GateResult], suite: str = "harness") -> str:
 
     Figures are properties of the test case. No time stamp, so that the same results give the same bytes.
     """
-    failed = sum(not result.passed for result in results)
-    counts = {"tests": str(len(results)), "failures": str(failed), "errors": "0", "skipped": "0"}
-    root = ElementTree.Element("testsuites", counts)
-    group = ElementTree.SubElement(root, "testsuite", {"name": _attribute(suite), **counts})
-    for result in results:
-        case = ElementTree.SubElement(
-            group, "testcase", {"classname": _attribute(f"{suite}.{result.kind}"), "name": _attribute(result.name)}
-        )
-        properties = ElementTree.SubElement(case, "properties")
-        figures = {key: getattr(result, key) for key in ("state", "value", "low", "high", "threshold", "unit", "n")}
-        for key, value in figures.items():
-            if value not in (None, ""):
-                ElementTree.SubElement(properties, "property", {"name": key, "value": _attribute(str(value))})
-        if result.passed:
-            ElementTree.SubElement(case, "system-out").text = f"{verdict(result)}: {explain(result)}"
-        else:
-            about = {"type": result.state, "message": _attribute(f"{verdict(result)}: {result.message}")}
-            ElementTree.SubElement(case, "failure", about).text = explain(result)
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return junit_xml(suite, [_case(result, suite) for result in results])
 
 
-def _attribute(text: str) -> str:
-    return _line(text)
+def _case(result: GateResult, suite: str) -> JunitCase:
+    figures = {key: getattr(result, key) for key in ("state", "value", "low", "high", "threshold", "unit", "n")}
+    return JunitCase(
+        name=result.name,
+        group=f"{suite}.{result.kind}",
+        outcome="passed" if result.passed else "failure",
+        kind="" if result.passed else result.state,
+        message=f"{verdict(result)}: {result.message}",
+        text=f"{verdict(result)}: {explain(result)}" if result.passed else explain(result),
+        properties=tuple((key, str(value)) for key, value in figures.items() if value not in (None, "")),
+    )
 
 
 def github(results: Sequence[GateResult], file: str = "harness.yaml") -> str:
@@ -269,18 +246,19 @@ def github(results: Sequence[GateResult], file: str = "harness.yaml") -> str:
             left = len(given) - ANNOTATIONS + 1
             given = [
                 *given[: ANNOTATIONS - 1],
-                (f"{left} more", "; ".join(_line(title, 80) for title, _ in given[-left:])),
+                (f"{left} more", "; ".join(safe_line(title, 80) for title, _ in given[-left:])),
             ]
         for title, message in given:
-            place = f"file={_property(file)},title={_property(_line(title, LONGEST_NAME))}"
-            lines.append(f"::{level} {place}::{_data(_harmless(visible(shorten(message))))}")
+            place = f"file={_property(file)},title={_property(safe_line(title, LONGEST_NAME))}"
+            lines.append(f"::{level} {place}::{_data(harmless(visible(shorten(message))))}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _brief(broken: Broken) -> str:
     """One answer in a line of an annotation."""
-    before = "-" if broken.before is None else _line(broken.before, 100)
-    return f"{_line(broken.skill or broken.task, 80)} {_line(broken.item, 40)}: {before} -> {_line(broken.after, 100)}"
+    before = "-" if broken.before is None else safe_line(broken.before, 100)
+    where = f"{safe_line(broken.skill or broken.task, 80)} {safe_line(broken.item, 40)}"
+    return f"{where}: {before} -> {safe_line(broken.after, 100)}"
 
 
 def _data(text: str) -> str:

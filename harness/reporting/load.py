@@ -258,11 +258,11 @@ def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False) -> li
 
 def _write(name: str, data: ReportData, run_dir: Path) -> Path:
     path = render(name, data, run_dir)
-    _record(data, run_dir, path.resolve().relative_to(run_dir.resolve()).as_posix())
+    record_files(data.ledger_head, run_dir, path.resolve().relative_to(run_dir.resolve()).as_posix())
     return path
 
 
-def _record(data: ReportData, run_dir: Path, *names: str) -> None:
+def record_files(ledger_head: str, run_dir: Path, *names: str) -> None:
     """Note the hashes of files just written, and the ledger's head that they show, in ``report/files.json``.
 
     They are derived and written anew at any time, so no ledger entry can vouch for them.
@@ -272,7 +272,7 @@ def _record(data: ReportData, run_dir: Path, *names: str) -> None:
         known = dict(read_json(path)["files"])
     except (InputError, KeyError, TypeError, ValueError):
         known = {}
-    known |= {name: {"sha256": sha256_file(run_dir / name), "ledger_head": data.ledger_head} for name in names}
+    known |= {name: {"sha256": sha256_file(run_dir / name), "ledger_head": ledger_head} for name in names}
     write_json(path, signed({"files": known}))
 
 

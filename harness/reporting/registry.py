@@ -14,6 +14,8 @@ BUILTIN = {
     "html": "harness.reporting.html:HtmlReporter",
     "md": "harness.reporting.markdown:MarkdownReporter",
     "json": "harness.reporting.json_summary:JsonReporter",
+    "csv": "harness.reporting.csv_table:CsvReporter",
+    "junit": "harness.reporting.junit:JunitReporter",
 }
 _BESIDE = ("md", "json")
 """Built-in formats that lie in the run's folder itself; all others lie in its folder ``report``."""
