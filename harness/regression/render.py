@@ -6,7 +6,6 @@ Names, messages and answers are hostile: each function makes them harmless for w
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -14,6 +13,8 @@ from xml.etree import ElementTree
 from harness.regression.answers import AnswerSet
 from harness.regression.results import SHOWN, Broken, GateResult
 from harness.reporting.escape import brief, head, shorten, tail, visible
+from harness.reporting.escape import harmless as _harmless
+from harness.reporting.escape import line as _line
 from harness.reporting.escape import markdown as escaped
 from harness.reporting.formatting import duration, percent, plural, points
 
@@ -129,19 +130,6 @@ def _answer(number: int, broken: Broken, width: int) -> str:
 
 def _block(text: str, limit: int) -> str:
     return _harmless(visible(shorten(text, limit))) or "(empty)"
-
-
-def _line(text: str, limit: int = 1_000) -> str:
-    """``text`` on one line, visible, and no command at its start."""
-    return _harmless(re.sub(r"\s*\n\s*", " ⏎ ", visible(shorten(text.strip(), limit))).replace("\t", " "))
-
-
-_COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))")
-
-
-def _harmless(text: str) -> str:
-    """``::error::`` at the start of a line, ``##[error]`` and ``##vso[`` anywhere lose the form that runners act on."""
-    return _COMMAND.sub(lambda found: f"{found[1]}: " if found[1] is not None else "# ", text)
 
 
 def _indented(text: str) -> str:
