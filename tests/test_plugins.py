@@ -17,6 +17,7 @@ from harness.cli.main import main
 from harness.errors.registry import BUILTIN
 from harness.evaluated import load_evaluation
 from harness.ledger import Ledger
+from harness.reporting.registry import BUILTIN as REPORTERS
 
 SETTINGS = """
 model: {model}
@@ -135,7 +136,7 @@ def test_the_table_names_kind_package_and_what_failed(
     assert "tiny-plugin 1.2.3" in line
     assert "loaded" in line
     assert "failed: trainer 'unimportable'" in out
-    assert f"1 domain, {len(BUILTIN)} classifiers, 1 trainer, 3 reporters" in out.splitlines()[-1]
+    assert f"1 domain, {len(BUILTIN)} classifiers, 1 trainer, {len(REPORTERS)} reporters" in out.splitlines()[-1]
 
 
 def test_domain_classifier_trainer_and_reporter_of_a_package_run(installed: Path, here: Path, run: Harness) -> None:

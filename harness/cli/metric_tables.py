@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,10 +15,15 @@ from harness.reporting.metrics import metric_tables
 from harness.reporting.prompting import prompt_rows, sentences
 
 
+def plain(text: str) -> Text:
+    """``text`` on one line as the characters it is, and no command to a CI runner wherever it is wrapped."""
+    return Text(re.sub(":(?=:)", ": ", line(text)))
+
+
 def print_metrics(console: Console, data: ReportData) -> None:
     """One table for each set of items: value and standard error."""
     for shown in metric_tables(data.metrics):
-        title = Text(line(f"metrics: {shown.title}, value ± standard error"))
+        title = plain(f"metrics: {shown.title}, value ± standard error")
         table = Table(title=title, title_justify="left")
         for name in ("skill", "metric"):
             table.add_column(name)
@@ -28,7 +35,7 @@ def print_metrics(console: Console, data: ReportData) -> None:
             if last and row.skill != last:
                 table.add_section()
             skill, last = ("" if row.skill == last else row.skill), row.skill
-            names = (Text(line(skill)), Text(line(row.name)))
+            names = (plain(skill), plain(row.name))
             table.add_row(*names, *(cell or "-" for cell in row.cells), str(row.n), row.unit)
         console.print(table)
 
@@ -50,10 +57,10 @@ def print_prompts(console: Console, data: ReportData) -> None:
         skill, last = ("" if row.skill == last else row.skill), row.skill
         cells = [_score(row.zero_shot), *([_score(row.few_shot)] if few else [])]
         prompt = row.prompt + (", best" if row.chosen else "")
-        table.add_row(Text(line(skill)), Text(line(prompt)), str(row.zero_shot["n"]), *cells)
+        table.add_row(plain(skill), plain(prompt), str(row.zero_shot["n"]), *cells)
     console.print(table)
     for sentence in sentences(data.prompts):
-        console.print(Text(line(sentence)), soft_wrap=True)
+        console.print(plain(sentence), soft_wrap=True)
 
 
 def _score(score: object) -> str:

@@ -10,18 +10,11 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from harness.cli.metric_tables import print_metrics, print_prompts
+from harness.cli.metric_tables import plain, print_metrics, print_prompts
 from harness.reporting.data import ReportData
-from harness.reporting.escape import line
 from harness.reporting.standing import champion_words, worn_label, worn_sentence
 from harness.reporting.unknowns import certificates
-
-
-def plain(text: str) -> Text:
-    """``text`` on one line as the characters it is, for a table or a line of its own."""
-    return Text(line(text))
 
 
 def _percent(score: Mapping[str, Any] | None) -> str:

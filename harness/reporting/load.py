@@ -201,9 +201,7 @@ def write_page(data: ReportData, run_dir: Path, templates: Path | None = None) -
     return _write("html", data, run_dir, templates)
 
 
-def write_formats(
-    run_dir: Path, names: Sequence[str], worn: bool = False, templates: Path | None = None
-) -> list[Path]:
+def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False, templates: Path | None = None) -> list[Path]:
     """Write the run's report in the formats ``names``, built in or another package's; return the files.
 
     Args:

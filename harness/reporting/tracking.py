@@ -1,6 +1,6 @@
 """What goes into an experiment tracker: figures by step, parameters and tables, as plain data for any of them.
 
-Keys are fixed or made of letters, digits and ``_-./``; every text is made visible and cut. Gate items are in none of it.
+Keys are fixed or made of letters, digits and ``_-./``; texts are made visible and cut. Gate items are in none of it.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _score(prefix: str, step: int, score: Mapping[str, Any] | None, at: float) -
 
 
 def parameters(data: ReportData) -> dict[str, str]:
-    """What the run was made of, by dotted name: model, domain, recipe, seed, classifiers' versions, hashes, versions."""
+    """What the run was made of, by dotted name: model, domain, recipe, seed, versions of classifiers, hashes."""
     found: dict[str, str] = {}
     recipes = sorted({str(view.entry["recipe"]) for view in data.rounds})
     first = {"model": data.summary["model"], "domain": data.summary["domain"], "run": data.summary["run"]}
