@@ -12,10 +12,10 @@ import pytest
 from report_fixture import make_report_data
 from report_items import HOSTILE
 
+from harness.reporting.escape import line as safe_line
 from harness.reporting.formatting import interval, points
 from harness.reporting.junit import JunitReporter
 from harness.reporting.junit_xml import JunitCase, junit_xml
-from harness.reporting.plain import safe_line
 from harness.reporting.words import compare
 
 BETTER, GUARD, CERTIFIED = "better than the untouched model", "not harmed", "a model is certified"

@@ -1,21 +1,30 @@
-"""Metrics and prompts in the terminal. Nothing shown here is model output."""
+"""Metrics and prompts in the terminal. Names are hostile: see `harness.reporting.escape.line`."""
 
 from __future__ import annotations
+
+import re
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.reporting.data import ReportData
+from harness.reporting.escape import line
 from harness.reporting.formatting import score_range
 from harness.reporting.metrics import metric_tables
 from harness.reporting.prompting import prompt_rows, sentences
 
 
+def plain(text: str) -> Text:
+    """``text`` on one line as the characters it is, and no command to a CI runner wherever it is wrapped."""
+    return Text(re.sub(":(?=:)", ": ", line(text)))
+
+
 def print_metrics(console: Console, data: ReportData) -> None:
     """One table for each set of items: value and standard error."""
     for shown in metric_tables(data.metrics):
-        table = Table(title=f"metrics: {shown.title}, value ± standard error", title_justify="left")
+        title = plain(f"metrics: {shown.title}, value ± standard error")
+        table = Table(title=title, title_justify="left")
         for name in ("skill", "metric"):
             table.add_column(name)
         for name in (*("now" if arm == "before" and len(shown.arms) == 1 else arm for arm in shown.arms), "items"):
@@ -26,7 +35,8 @@ def print_metrics(console: Console, data: ReportData) -> None:
             if last and row.skill != last:
                 table.add_section()
             skill, last = ("" if row.skill == last else row.skill), row.skill
-            table.add_row(skill, row.name, *(cell or "-" for cell in row.cells), str(row.n), row.unit)
+            names = (plain(skill), plain(row.name))
+            table.add_row(*names, *(cell or "-" for cell in row.cells), str(row.n), row.unit)
         console.print(table)
 
 
@@ -46,10 +56,11 @@ def print_prompts(console: Console, data: ReportData) -> None:
             table.add_section()
         skill, last = ("" if row.skill == last else row.skill), row.skill
         cells = [_score(row.zero_shot), *([_score(row.few_shot)] if few else [])]
-        table.add_row(skill, row.prompt + (", best" if row.chosen else ""), str(row.zero_shot["n"]), *cells)
+        prompt = row.prompt + (", best" if row.chosen else "")
+        table.add_row(plain(skill), plain(prompt), str(row.zero_shot["n"]), *cells)
     console.print(table)
     for sentence in sentences(data.prompts):
-        console.print(Text(sentence), soft_wrap=True)
+        console.print(plain(sentence), soft_wrap=True)
 
 
 def _score(score: object) -> str:

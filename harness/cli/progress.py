@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from harness.reporting.escape import line
 from harness.reporting.standing import outcome, round_words
 
 _WORDS = {
@@ -96,17 +97,17 @@ class TerminalListener:
         style = {"promote": "green", "certified": "bold green", "reject": "yellow", "futility": "yellow"}
         text = Text(f"[{self._clock()}] round {entry['round']:>3}  {score}  ")
         text.append(round_words(entry), style.get(outcome(entry, entry["futility"]), "red"))
-        text.append(f"  champion {100 * champion:5.1f}%  {seconds:4.0f} s  {entry['reason']}")
+        text.append(f"  champion {100 * champion:5.1f}%  {seconds:4.0f} s  {line(entry['reason'])}")
         self.console.print(text, soft_wrap=True)
 
     def notice(self, text: str) -> None:
         """Print a line that should not be missed."""
-        self.console.print(Text(f"note: {text}", "cyan" if self.live else ""), soft_wrap=True)
+        self.console.print(Text(line(f"note: {text}", 10_000), "cyan" if self.live else ""), soft_wrap=True)
 
     def line(self, text: str) -> None:
         """Print an ordinary line, unless quiet."""
         if self.verbosity >= 0:
-            self.console.print(Text(text), soft_wrap=True)
+            self.console.print(Text(line(text, 10_000)), soft_wrap=True)
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._began)

@@ -20,7 +20,21 @@ import click
 )
 @click.option("--compare", "other", metavar="OTHER", help="Also write report/compare.*: RUN beside OTHER.")
 @click.option("--open", "show", is_flag=True, help="Open the page in the default browser.")
-def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None, show: bool) -> None:
+@click.option(
+    "--templates",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Templates of your own for the page and the Markdown, block by block, see docs/reports.md.",
+)
+def report(
+    run: Path,
+    worn: bool,
+    as_json: bool,
+    formats: tuple[str, ...],
+    other: str | None,
+    show: bool,
+    templates: Path | None,
+) -> None:
     """Write report/index.html, summary.md and summary.json of the run directory RUN anew. Needs no model.
 
     Where RUN is a folder of runs, write its index.html: a line a run, and how scores went over them.
@@ -34,7 +48,7 @@ def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other
     from harness.regression.index_page import holds_runs
 
     if holds_runs(run):
-        if worn or as_json or formats or other:
+        if worn or as_json or formats or other or templates:
             raise click.UsageError(
                 f"{run} is a folder of runs, whose index has no options but --open; name one run, or see "
                 "'harness history --json'",
@@ -45,18 +59,20 @@ def report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other
         page = write_index(run)
         click.echo(page)
     else:
-        page = _report(run, worn, as_json, formats, other)
+        page = _report(run, worn, as_json, formats, other, templates)
     if show:
         _open(page)
 
 
-def _report(run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None) -> Path:
+def _report(
+    run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None, templates: Path | None
+) -> Path:
     """Write what is asked for, say where, and return the page to look at: the comparison where there is one."""
     from harness.reporting.load import write_formats
     from harness.reporting.standing import worn_sentence
     from harness.storage import read_json
 
-    written = write_formats(run, formats or ("json", "md", "html"), worn)
+    written = write_formats(run, formats or ("json", "md", "html"), worn, templates)
     page = written[-1] if not formats else run / "report" / "index.html"
     compared = []
     if other is not None:

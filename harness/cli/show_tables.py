@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.regression.trend import sparkline
+from harness.reporting.escape import line as safe_line
 from harness.reporting.formatting import duration, percent, plural, points, score_range
-from harness.reporting.plain import safe_line
 from harness.reporting.standing import DECIDED, champion_words, round_words, worn_sentence
 from harness.reporting.words import headline, status_line
 

@@ -1,4 +1,4 @@
-"""Results as tables in the terminal. Nothing shown here is model output."""
+"""Results as tables in the terminal. Names are hostile: no markup of rich, no control character, no CI command."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from harness.cli.metric_tables import print_metrics, print_prompts
+from harness.cli.metric_tables import plain, print_metrics, print_prompts
 from harness.reporting.data import ReportData
 from harness.reporting.standing import champion_words, worn_label, worn_sentence
 from harness.reporting.unknowns import certificates
@@ -33,16 +32,15 @@ def print_baseline(data: ReportData, page: Path, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     few = data.baseline_dev_fewshot
-    table = Table(
-        title=f"{data.summary['model']} on {data.summary['domain']}, dev, % right ± 95%", title_justify="left"
-    )
+    title = f"{data.summary['model']} on {data.summary['domain']}, dev, % right ± 95%"
+    table = Table(title=plain(title), title_justify="left")
     table.add_column("skill")
     for name in ("items", "zero-shot", "few-shot"):
         table.add_column(name, justify="right")
     fewshot = few.by_skill() if few else {}
     for skill, value in data.baseline_dev.by_skill().items():
         row = fewshot.get(skill)
-        table.add_row(skill, str(value.n), _percent(value.as_dict()), _percent(row.as_dict() if row else None))
+        table.add_row(plain(skill), str(value.n), _percent(value.as_dict()), _percent(row.as_dict() if row else None))
     base = data.summary["baseline"]
     table.add_section()
     table.add_row("all", str(base["dev"]["n"]), _percent(base["dev"]), _percent(base["dev_fewshot"]))
@@ -52,7 +50,7 @@ def print_baseline(data: ReportData, page: Path, as_json: bool) -> None:
     _print_categories(console, data)
     print_metrics(console, data)
     print_prompts(console, data)
-    console.print(Text(f"report: {page}"), soft_wrap=True)
+    console.print(plain(f"report: {page}"), soft_wrap=True)
 
 
 def _print_categories(console: Console, data: ReportData) -> None:
@@ -63,18 +61,18 @@ def _print_categories(console: Console, data: ReportData) -> None:
     table = Table(title=title, title_justify="left")
     table.add_column("category")
     for skill in skills:
-        table.add_column(skill, justify="right")
+        table.add_column(plain(skill), justify="right")
     counts = {(row["skill"], row["category"]): (row["before"], row["after"]) for row in data.summary["categories"]}
     for name in names:
         cells = [counts.get((skill, name), (0, 0)) for skill in skills]
         shown = [f"{b} -> {a}" if moved and (b or a) else str(b or "") for b, a in cells]
-        table.add_row(name.replace("_", " "), *shown)
+        table.add_row(plain(name.replace("_", " ")), *shown)
     if names:
         console.print(table)
     unjudged = [row for row in data.summary["not_assessed"] if row["after"]]
     if unjudged:
         shown_counts = ", ".join(f"{row['category'].replace('_', ' ')} {row['after']}" for row in unjudged)
-        console.print(Text(f"not assessed, of {unjudged[0]['n']} dev items: {shown_counts}"), soft_wrap=True)
+        console.print(plain(f"not assessed, of {unjudged[0]['n']} dev items: {shown_counts}"), soft_wrap=True)
 
 
 def print_result(data: ReportData, page: Path, as_json: bool) -> None:
@@ -87,7 +85,7 @@ def print_result(data: ReportData, page: Path, as_json: bool) -> None:
     _print_categories(console, data)
     test, guard = summary["test"], summary["guard"]
     if test or guard:
-        table = Table(title=f"{_tested(summary)}: % right ± 95%", title_justify="left")
+        table = Table(title=plain(f"{_tested(summary)}: % right ± 95%"), title_justify="left")
         for name in ("", "before", "few-shot", "after", "difference (95% interval)"):
             table.add_column(name, justify="left" if not name else "right")
         again = summary["test_certified"]
@@ -107,9 +105,9 @@ def print_result(data: ReportData, page: Path, as_json: bool) -> None:
         console.print(table)
     for sentence in (worn_sentence(summary), *certificates(data)):
         if sentence:
-            console.print(Text(sentence), soft_wrap=True)
-    console.print(Text(f"{summary['status']}: {data.stopped}"), soft_wrap=True)
-    console.print(Text(f"report: {page}"), soft_wrap=True)
+            console.print(plain(sentence), soft_wrap=True)
+    console.print(plain(f"{summary['status']}: {data.stopped}"), soft_wrap=True)
+    console.print(plain(f"report: {page}"), soft_wrap=True)
 
 
 def _tested(summary: Mapping[str, Any]) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from harness.regression.answers import AnswerSet
 from harness.regression.results import SHOWN, Broken, GateResult
-from harness.reporting.escape import brief, head, shorten, tail, visible
+from harness.reporting.escape import block as safe_block
+from harness.reporting.escape import brief, harmless, head, shorten, tail, visible
+from harness.reporting.escape import line as safe_line
 from harness.reporting.escape import markdown as escaped
 from harness.reporting.formatting import duration, percent, plural, points
 from harness.reporting.junit_xml import JunitCase, junit_xml
-from harness.reporting.plain import harmless, safe_block, safe_line
 
 WIDTH = 100
 """Columns of a failure's text."""

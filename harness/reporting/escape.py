@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 MAX_FIELD = 4_000
 """Characters of any single value on the page; longer ones are cut and the number left out is said."""
@@ -39,6 +39,16 @@ def _shown(code: int) -> str:
 _TABLE = _Visible()
 
 
+class _VisibleMarkup(_Visible):
+    def __missing__(self, code: int) -> str:
+        shown = _shown(code)
+        self[code] = shown = shown if shown == chr(code) else str(escape(shown))
+        return shown
+
+
+_MARKUP_TABLE = _VisibleMarkup()
+
+
 def visible(text: str) -> str:
     """``text`` with every control, format, bidirectional and surrogate character made visible.
 
@@ -56,8 +66,37 @@ def shorten(text: str, limit: int = MAX_FIELD) -> str:
 
 
 def html_value(value: object) -> object:
-    """What a template puts out for ``value``: shortened and visible; autoescape does the rest. Markup passes."""
-    return visible(shorten(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """What a template puts out for ``value``: shortened and visible; autoescape does the rest.
+
+    Markup passes, but what cannot be seen is made visible in it too: a filter may have made it out of a response.
+    """
+    if not isinstance(value, Markup):
+        return visible(shorten(value)) if isinstance(value, str) else value
+    shown = str(value).translate(_MARKUP_TABLE)
+    return value if shown == value else Markup(shown)
+
+
+def escaped(value: object) -> Markup:
+    """`markupsafe.escape` for templates: what is no Markup is shortened and made visible first."""
+    return escape(value if isinstance(value, Markup) else visible(shorten(str(value))))
+
+
+_COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))")
+
+
+def harmless(text: str) -> str:
+    """``::error::`` at the start of a line, ``##[error]`` and ``##vso[`` anywhere lose the form that runners act on."""
+    return _COMMAND.sub(lambda found: f"{found[1]}: " if found[1] is not None else "# ", text)
+
+
+def line(text: str, limit: int = 1_000) -> str:
+    """``text`` for a terminal or a log: on one line, visible, and no command to a CI runner."""
+    return harmless(re.sub(r"\s*\n\s*", " ⏎ ", visible(shorten(text.strip(), limit))).replace("\t", " "))
+
+
+def block(text: str, limit: int) -> str:
+    """The first ``limit`` characters of ``text``, visible, its lines kept, none of them a command."""
+    return harmless(visible(shorten(text, limit)))
 
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#])")

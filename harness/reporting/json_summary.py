@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from harness.reporting.data import ReportData
-from harness.storage import write_json
+from harness.reporting.escape import visible
+from harness.storage import write_text
 
 FILE = "summary.json"
 
@@ -22,5 +24,11 @@ class JsonReporter:
             EnvironmentFault: the folder cannot be written.
         """
         path = out_dir / FILE
-        write_json(path, data.summary)
+        text = json.dumps(data.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_text(path, text if visible(text) == text else "".join(map(_escaped, text)))
         return path
+
+
+def _escaped(character: str) -> str:
+    """A character, as JSON's escape where it cannot be seen; it stands in strings alone, so the values are the same."""
+    return character if visible(character) == character else json.dumps(character)[1:-1]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
-from harness.reporting.plain import safe_block, safe_line
+from harness.reporting.escape import block as safe_block
+from harness.reporting.escape import line as safe_line
 
 TEXT = 20_000
 """Characters of a test case's text that are shown."""

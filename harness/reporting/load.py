@@ -18,7 +18,7 @@ from harness.loop.run import GUARDS, champion_folder
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.paths import read_answers
-from harness.reporting.registry import REPORTERS, render
+from harness.reporting.registry import prepared, render
 from harness.reporting.summary import build_summary
 from harness.state.kept import WORN
 from harness.storage import read_json, read_jsonl, sha256_file, write_json
@@ -223,27 +223,30 @@ def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:
     return RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False), worn=worn)
 
 
-def write_summaries(data: ReportData, run_dir: Path) -> None:
-    """Write ``summary.json`` and ``summary.md``, each atomically.
+def write_summaries(data: ReportData, run_dir: Path, templates: Path | None = None) -> None:
+    """Write ``summary.json`` and ``summary.md``, each atomically; ``templates`` as in `write_formats`.
 
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
     for name in ("json", "md"):
-        _write(name, data, run_dir)
+        _write(name, data, run_dir, templates)
 
 
-def write_page(data: ReportData, run_dir: Path) -> Path:
-    """Write ``report/index.html`` atomically and return its path.
+def write_page(data: ReportData, run_dir: Path, templates: Path | None = None) -> Path:
+    """Write ``report/index.html`` atomically and return its path; ``templates`` as in `write_formats`.
 
     Raises:
         EnvironmentFault: the folder cannot be written.
     """
-    return _write("html", data, run_dir)
+    return _write("html", data, run_dir, templates)
 
 
-def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False) -> list[Path]:
+def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False, templates: Path | None = None) -> list[Path]:
     """Write the run's report in the formats ``names``, built in or another package's; return the files.
+
+    Args:
+        templates: folder of a user's templates, which stand before the package's own.
 
     Raises:
         InputError: as `load_report_data` and `harness.reporting.registry.render`; nothing is written where a name is
@@ -251,13 +254,13 @@ def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False) -> li
         EnvironmentFault: the folder cannot be written.
     """
     for name in names:
-        REPORTERS.load(name)
+        prepared(name, templates)
     data = load_report_data(run_dir, worn)
-    return [_write(name, data, run_dir) for name in dict.fromkeys(names)]
+    return [_write(name, data, run_dir, templates) for name in dict.fromkeys(names)]
 
 
-def _write(name: str, data: ReportData, run_dir: Path) -> Path:
-    path = render(name, data, run_dir)
+def _write(name: str, data: ReportData, run_dir: Path, templates: Path | None) -> Path:
+    path = render(name, data, run_dir, templates)
     record_files(data.ledger_head, run_dir, path.resolve().relative_to(run_dir.resolve()).as_posix())
     return path
 
@@ -276,16 +279,18 @@ def record_files(ledger_head: str, run_dir: Path, *names: str) -> None:
     write_json(path, signed({"files": known}))
 
 
-def write_reports(run_dir: Path, worn: bool = False) -> Path:
+def write_reports(run_dir: Path, worn: bool = False, templates: Path | None = None) -> Path:
     """Write ``summary.json``, ``summary.md`` and ``report/index.html``; return the last.
 
     Args:
         worn: whether a test result is shown that has been chosen by.
+        templates: folder of a user's templates, which stand before the package's own.
 
     Raises:
-        InputError: as `load_report_data`.
+        InputError: as `load_report_data`, or a template is broken.
         EnvironmentFault: the folder cannot be written.
     """
+    prepared("html", templates)  # before anything is written
     data = load_report_data(run_dir, worn)
-    write_summaries(data, run_dir)
-    return write_page(data, run_dir)
+    write_summaries(data, run_dir, templates)
+    return write_page(data, run_dir, templates)

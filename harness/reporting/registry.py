@@ -16,6 +16,8 @@ BUILTIN = {
     "json": "harness.reporting.json_summary:JsonReporter",
     "csv": "harness.reporting.csv_table:CsvReporter",
     "junit": "harness.reporting.junit:JunitReporter",
+    "mlflow": "harness.reporting.mlflow_run:MlflowReporter",
+    "tensorboard": "harness.reporting.tensorboard_log:TensorboardReporter",
 }
 _BESIDE = ("md", "json")
 """Built-in formats that lie in the run's folder itself; all others lie in its folder ``report``."""
@@ -45,6 +47,24 @@ class Reporter(Protocol):
         ...
 
 
+@runtime_checkable
+class Templated(Protocol):
+    """A reporter whose format is made from templates that a user's folder can replace."""
+
+    def with_templates(self, folder: Path) -> Reporter:
+        """The same reporter with the templates of ``folder`` before its own."""
+        ...
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """A reporter that needs something which may be missing."""
+
+    def check(self) -> None:
+        """Raise InputError, one line with what to install, before anything is written."""
+        ...
+
+
 def _as_reporter(loaded: object, name: str) -> Reporter:
     made = loaded() if isinstance(loaded, type) else loaded
     if not isinstance(made, Reporter) or not callable(made.render):
@@ -57,14 +77,32 @@ def _as_reporter(loaded: object, name: str) -> Reporter:
 REPORTERS = Registry("reporter", GROUP, BUILTIN, _as_reporter)
 
 
-def render(name: str, data: ReportData, run_dir: Path) -> Path:
+def prepared(name: str, templates: Path | None = None) -> Reporter:
+    """The reporter called ``name``, ready to write.
+
+    Args:
+        templates: folder of a user's templates; a format that is not made from templates takes no notice.
+
+    Raises:
+        InputError: unknown, brought by two packages, broken, what it needs is missing, or no such folder.
+    """
+    reporter = REPORTERS.load(name)
+    if isinstance(reporter, Demanding):
+        reporter.check()
+    return reporter.with_templates(templates) if templates is not None and isinstance(reporter, Templated) else reporter
+
+
+def render(name: str, data: ReportData, run_dir: Path, templates: Path | None = None) -> Path:
     """Write the report called ``name`` of the run in ``run_dir`` and return its path.
+
+    Args:
+        templates: folder of a user's templates.
 
     Raises:
         InputError: unknown, brought by two packages, broken, or it failed; says from where it comes.
         EnvironmentFault: the folder cannot be written.
     """
-    reporter = REPORTERS.load(name)
+    reporter = prepared(name, templates)
     out_dir = run_dir if name in _BESIDE else run_dir / "report"
     if name in BUILTIN:
         return reporter.render(data, out_dir)
