@@ -10,7 +10,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.locate import data_folder
-from harness.reporting import charts, escape, formatting
+from harness.reporting import charts, escape, formatting, inline
 
 
 @functools.cache  # compiling the templates takes longer than filling them
@@ -46,5 +46,11 @@ def environment(
         score_range=formatting.score_range,
         plural=formatting.plural,
     )
-    made.globals.update(brief=escape.brief, legend_mark=charts.legend_mark, phases=charts.PHASES)
+    made.globals.update(
+        brief=escape.brief,
+        legend_mark=charts.legend_mark,
+        phases=charts.PHASES,
+        script=inline.script,
+        packed=inline.packed,
+    )
     return made
