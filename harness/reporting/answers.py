@@ -66,19 +66,16 @@ class Answer:
     """One response as shown.
 
     Attributes:
-        pieces: consecutive ``(text, evidence, differs)``: whether the piece is what a category was read from, and
-            whether the other response has it not.
-        cut: characters left out at the end.
-        unseen: evidence spans that lie wholly in what was left out.
+        text: its beginning, evidence marked.
+        pieces: the same as consecutive ``(text, evidence, differs)``; what differs, the other response has not.
         right: whether it counts as right.
         length: its characters in all.
         category: its primary error category; empty where there is none.
         labels: the primary category's first.
     """
 
+    text: Excerpt
     pieces: tuple[tuple[str, bool, bool], ...]
-    cut: int
-    unseen: int
     right: bool
     length: int
     category: str
@@ -284,9 +281,8 @@ def _answer(result: ItemResult, record: ErrorRecord | None, differs: Spans = ())
     excerpt = head(text, (label.span for label in labels), SHOWN)
     ordered = sorted(labels, key=lambda label: label.category != primary)  # stable: precedence is kept otherwise
     return Answer(
+        text=excerpt,
         pieces=_pieces(excerpt.segments, differs),
-        cut=excerpt.after,
-        unseen=excerpt.unseen,
         right=result.correct >= RIGHT,
         length=len(text),
         category=primary,

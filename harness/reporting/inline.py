@@ -50,9 +50,10 @@ def script(environment: Environment, name: str) -> Script:
 def packed(cases: Sequence[Case], markup: Callable[[Case], str]) -> Markup:
     """``cases`` as one inert block for the page's script: a JSON list, gzipped, in base64.
 
-    Each entry is ``{"id", "skill", "verdict", "before", "after", "rounds", "html"}``: the primary categories (empty
-    where there is none) and the skill as the page shows them, the rounds in which the item became right or wrong, and what ``markup`` makes of the case.
-    Base64 has no character that a page could take for markup; ``html`` is escaped by the template that makes it.
+    Each entry is ``{"id", "skill", "verdict", "before", "after", "rounds", "html"}``: skill and primary categories as
+    the page shows them (empty where there is no category), the rounds in which the item became right or wrong, and
+    what ``markup`` makes of the case. Base64 has no character that a page could take for markup; ``html`` is escaped
+    by the template that makes it.
     """
     rows = [
         {
