@@ -180,13 +180,13 @@ def scores(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _columns(path: Path) -> dict[str, list[Any]]:
-    """A parquet file's columns as Python values."""
+def _columns(path: Path, names: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """A parquet file's columns as Python values; ``names`` for these alone."""
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            columns: dict[str, list[Any]] = file.read().to_pydict()
+            columns: dict[str, list[Any]] = file.read(columns=names).to_pydict()
     except Exception as error:  # pyarrow raises many kinds; each means the same to the user
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: missing or damaged ({reason})") from error
@@ -240,5 +240,23 @@ def load_evaluation(folder: Path) -> Evaluation:
             )
         )
         return Evaluation(head["name"], results, errors, float(head["seconds"]), head["details"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: damaged evaluation ({error})") from error
+
+
+def load_outcomes(folder: Path) -> dict[str, tuple[float, str | None]]:
+    """Correctness (0 to 1) and primary error category by item id, of an evaluation's folder; no texts are read.
+
+    Raises:
+        InputError: a file is missing or damaged; names it.
+    """
+    scored = _columns(folder / RESPONSES, ("item_id", "correct"))
+    errors = _columns(folder / ERRORS, ("item_id", "primary"))
+    try:
+        primary = dict(zip(errors["item_id"], errors["primary"], strict=True))
+        return {
+            item: (float(correct), primary.get(item))
+            for item, correct in zip(scored["item_id"], scored["correct"], strict=True)
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: damaged evaluation ({error})") from error

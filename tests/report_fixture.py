@@ -16,7 +16,7 @@ from harness.evaluation.work import Work
 from harness.gate.paired import pair
 from harness.gate.verdict import Decision, Paired, Verdict, against
 from harness.loop.profile import Cost
-from harness.reporting.data import ReportData, RoundView
+from harness.reporting.data import Outcomes, ReportData, RoundView
 from harness.reporting.paths import answers_of
 from harness.reporting.summary import optimism_gap
 
@@ -37,6 +37,12 @@ def count_categories(evaluation: Evaluation) -> dict[str, int]:
 def paired(before: Evaluation, after: Evaluation) -> Paired:
     """The comparison of two evaluations of the same items."""
     return pair(before.correctness(), after.correctness(), before.clusters())
+
+
+def make_outcomes(number: int, evaluation: Evaluation) -> Outcomes:
+    """What became of each item under the candidate of round ``number``."""
+    both = zip(evaluation.results, evaluation.errors, strict=True)
+    return Outcomes(number, {result.item_id: (result.correct, record.primary) for result, record in both})
 
 
 def _score(evaluation: Evaluation) -> Mapping[str, Any]:
@@ -168,12 +174,14 @@ def make_report_data(
     """
     truth = share or (lambda number: CURVE[0] if all_rejected else CURVE[number])
     baseline = make_evaluation("dev", truth(0), n, 0, hostile=hostile)
-    champion, best, views = baseline, 0, []
+    champion, best, views, outcomes = baseline, 0, [], []
     for number in range(1, rounds + 1):
         candidate = make_evaluation("dev", truth(number), n, number, hostile=hostile)
         better = candidate.score.value > champion.score.value and not all_rejected
         decision = _decision(number, better, crash_round)
         views.append(_round(number, champion, candidate, decision, hostile, best))
+        if decision != "crash":
+            outcomes.append(make_outcomes(number, candidate))
         if decision == "promote":
             champion, best = candidate, number
 
@@ -185,6 +193,7 @@ def make_report_data(
         baseline_dev=baseline,
         champion_dev=champion,
         baseline_dev_fewshot=few,
+        dev_outcomes=tuple(outcomes),
         baseline_categories=count_categories(baseline),
         stopped=f"All {rounds} rounds were done." if finished else "",
         costs={

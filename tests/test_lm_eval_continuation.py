@@ -230,8 +230,8 @@ def test_a_model_that_guesses_little_is_not_taken_to_say_nothing(lambada: Domain
 
 def test_reports_show_a_mark_in_place_of_an_empty_response(lambada: Domain) -> None:
     right, wrong = answered(lambada)[:2]
-    assert "".join(text for text, _ in _answer(right, None).text.segments) == " harbour"
-    assert "".join(text for text, _ in _answer(wrong, None).text.segments) == UNSAID
+    assert "".join(text for text, *_ in _answer(right, None).pieces) == " harbour"
+    assert "".join(text for text, *_ in _answer(wrong, None).pieces) == UNSAID
     assert written([right, wrong]) == []
 
 

@@ -1,22 +1,64 @@
-"""Responses before and after, side by side: what was fixed, what was broken, what still fails."""
+"""Responses before and after, side by side: what was fixed, broken, what still fails, and how each item went."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import TypeVar
 
 from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation
 from harness.evaluation.choices import unsaid
 from harness.evaluation.items import ItemResult
-from harness.reporting.data import ReportData
-from harness.reporting.escape import Excerpt, head, tail
+from harness.reporting.data import Outcomes, ReportData
+from harness.reporting.differences import Spans, differing
+from harness.reporting.escape import Excerpt, head, shorten, tail, visible
+
+T = TypeVar("T", str, int)
 
 RIGHT = 1.0
 """Score from which a response counts as right, as in the gate's paired comparison."""
 
 UNSAID = "[another continuation was likelier]"
 """Stands for the response where a continuation was scored and greedy decoding would not have given it."""
+
+VERDICTS = {
+    "broken": "right before, wrong after",
+    "fixed": "wrong before, right after",
+    "still failing": "wrong before and after, in the same way",
+    "changed": "wrong before and after, in another way",
+    "right": "right before and after",
+}
+"""Every verdict on an item, harm first, and what it means."""
+
+SINGLE = {"failing": "wrong", "right": "right"}
+"""The verdicts while the champion is the untouched model, so that there is nothing to set side by side."""
+
+OVERVIEW = 60
+"""Items that are on the page as they are; all others, and these again, lie in its compressed block."""
+
+SHOWN = 1_200
+"""Characters of a response that are shown and compared."""
+
+QUOTED = 60
+"""Characters of evidence and of a prompt's last line that are quoted."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """An error seen in a response.
+
+    Attributes:
+        confidence: 0 to 1.
+        quote: the beginning of its evidence, where that is a part of the response.
+    """
+
+    category: str
+    confidence: float
+    reason: str
+    quote: str
 
 
 @dataclass(frozen=True)
@@ -25,124 +67,286 @@ class Answer:
 
     Attributes:
         text: its beginning, evidence marked.
+        pieces: the same as consecutive ``(text, evidence, differs)``; what differs, the other response has not.
         right: whether it counts as right.
         length: its characters in all.
-        labels: ``(category, confidence 0-1, reason)``; the primary category first.
+        category: its primary error category; empty where there is none.
+        labels: the primary category's first.
     """
 
     text: Excerpt
+    pieces: tuple[tuple[str, bool, bool], ...]
     right: bool
     length: int
-    labels: tuple[tuple[str, float, str], ...]
+    category: str
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """An item's path through the evaluations.
+
+    Attributes:
+        marks: right, wrong or not asked, one character an evaluation.
+        stretches: the same in words, ``(evaluations, what became of the item)``.
+        changed: rounds in which the item became right or wrong.
+    """
+
+    marks: str
+    stretches: tuple[tuple[str, str], ...]
+    changed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One item with its answers; ``before`` is ``None`` where there is only one model to show."""
+    """One item with its answers.
+
+    Attributes:
+        item_id: made visible, so that it can stand in an address.
+        verdict: one of `VERDICTS`, or of `SINGLE`.
+        gist: the last line of the prompt, cut.
+        before: ``None`` where there is only one model to show.
+    """
 
     item_id: str
     skill: str
+    verdict: str
+    gist: str
     prompt: Excerpt
     gold: Excerpt
     before: Answer | None
     after: Answer
+    history: History
 
 
 @dataclass(frozen=True)
 class CaseGroup:
-    """Cases of one kind.
+    """The items of one verdict.
 
     Attributes:
-        name: ``fixed``, ``broken``, ``still failing`` or ``failing``.
-        total: how many there are; `cases` holds the ones shown.
+        meaning: what the verdict means.
+        total: how many there are; ``cases`` holds the ones that are on the page as they are.
         by_skill: ``(skill, count)`` of all of them.
     """
 
     name: str
+    meaning: str
     total: int
     by_skill: tuple[tuple[str, int], ...]
     cases: tuple[Case, ...]
 
 
-def _answer(result: ItemResult, record: ErrorRecord | None) -> Answer:
-    labels = record.labels if record else ()
-    response = UNSAID if unsaid(result.metrics) else result.response
-    primary = record.primary if record else None
-    ordered = sorted(labels, key=lambda label: label.category != primary)  # stable: precedence is kept otherwise
-    return Answer(
-        text=head(response, (label.span for label in labels)),
-        right=result.correct >= RIGHT,
-        length=len(response),
-        labels=tuple((label.category, label.confidence, label.reason) for label in ordered),
+@dataclass(frozen=True)
+class Responses:
+    """All items of the set that may be shown.
+
+    Attributes:
+        of: ``test`` once it was opened, else ``dev``.
+        groups: the verdicts, harm first; those without an item are there, too.
+        cases: every item, by verdict and then the skills in turn.
+        skills: ``(skill, items)`` in alphabetical order.
+        before, after: ``(primary category, items)``, the most frequent first.
+        rounds: ``(round, items that became right or wrong in it)``; empty for test.
+    """
+
+    of: str
+    groups: tuple[CaseGroup, ...] = ()
+    cases: tuple[Case, ...] = ()
+    skills: tuple[tuple[str, int], ...] = ()
+    before: tuple[tuple[str, int], ...] = ()
+    after: tuple[tuple[str, int], ...] = ()
+    rounds: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def overview(self) -> int:
+        """Items that are on the page as they are."""
+        return sum(len(group.cases) for group in self.groups)
+
+
+def responses(data: ReportData, overview: int = OVERVIEW) -> Responses:
+    """Every item of test once it was opened, else of dev, with its responses. Gate items are in no `ReportData`.
+
+    Args:
+        data: the run.
+        overview: items at most that are put on the page as they are, an equal number of each verdict but ``right``.
+    """
+    opened = data.test_before is not None and data.test_after is not None
+    before, after = (data.test_before, data.test_after) if opened else (data.baseline_dev, data.champion_dev)
+    if before is None or after is None:  # not reached: dev is always there
+        return Responses("dev")
+    test = data.summary.get("test") if opened else None
+    champion = int((test or data.summary["champion"])["round"])
+    evaluations = _evaluations(data, before, after, champion, opened)
+    cases = _cases(before if champion else None, after, evaluations)
+    meanings = VERDICTS if champion else SINGLE
+    wrong = [name for name in meanings if name != "right"]
+    of = {name: _spread([case for case in cases if case.verdict == name]) for name in meanings}
+    return Responses(
+        of="test" if opened else "dev",
+        groups=tuple(
+            CaseGroup(
+                name,
+                meaning,
+                len(of[name]),
+                _counted(case.skill for case in of[name]),
+                tuple(of[name][: overview // len(wrong)] if name in wrong else ()),
+            )
+            for name, meaning in meanings.items()
+        ),
+        cases=tuple(case for name in meanings for case in of[name]),
+        skills=_counted(case.skill for case in cases),
+        before=_frequent(case.before.category for case in cases if case.before),
+        after=_frequent(case.after.category for case in cases),
+        rounds=_counted(number for case in cases for number in case.history.changed) if not opened else (),
     )
 
 
-def _spread(items: Sequence[ItemResult], limit: int) -> list[ItemResult]:
-    """The first ``limit`` items taking skills in turn, so that none crowds the others out; the same in every run."""
-    skills: dict[str, list[ItemResult]] = {}
-    for item in sorted(items, key=lambda item: item.item_id):
-        skills.setdefault(item.skill, []).append(item)
+def _counted(values: Iterable[T]) -> tuple[tuple[T, int], ...]:
+    counts: dict[T, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return tuple(sorted(counts.items()))
+
+
+def _frequent(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(_counted(name for name in names if name), key=lambda pair: -pair[1]))
+
+
+def _spread(cases: Sequence[Case]) -> list[Case]:
+    """The skills in turn, in order of item id, so that none crowds the others out; the same in every run."""
+    skills: dict[str, list[Case]] = {}
+    for case in sorted(cases, key=lambda case: case.item_id):
+        skills.setdefault(case.skill, []).append(case)
     queues = [skills[skill] for skill in sorted(skills)]
     depth = max((len(queue) for queue in queues), default=0)
-    return [queue[row] for row in range(depth) for queue in queues if row < len(queue)][:limit]
+    return [queue[row] for row in range(depth) for queue in queues if row < len(queue)]
 
 
-def _group(
-    name: str,
-    items: Sequence[ItemResult],
-    before: Evaluation | None,
-    after: Evaluation,
-    limit: int,
-) -> CaseGroup:
+def _evaluations(
+    data: ReportData, before: Evaluation, after: Evaluation, champion: int, opened: bool
+) -> list[tuple[str, Outcomes]]:
+    """Name and outcomes of each evaluation of the items, in order: the rounds on dev, the models on test."""
+    own = {0: _outcomes(0, before), champion: _outcomes(champion, after)}
+    if not opened:
+        own = {each.round: each for each in data.dev_outcomes} | own  # the champion's as it was asked last
+        return [(str(number), own[number]) for number in sorted(own)]
+    certified = data.test_certified
+    named = [("untouched model", own[0])]
+    if certified is not None and certified.round not in own:
+        named.append((f"certified (round {certified.round})", certified))
+    return [*named, (f"champion (round {champion})", own[champion])] if champion else named
+
+
+def _outcomes(number: int, evaluation: Evaluation) -> Outcomes:
+    primary = {record.item_id: record.primary for record in evaluation.errors}
+    items = {result.item_id: (result.correct, primary.get(result.item_id)) for result in evaluation.results}
+    return Outcomes(number, items)
+
+
+def _cases(before: Evaluation | None, after: Evaluation, evaluations: Sequence[tuple[str, Outcomes]]) -> list[Case]:
     old = {result.item_id: result for result in before.results} if before else {}
     old_errors = {record.item_id: record for record in before.errors} if before else {}
     errors = {record.item_id: record for record in after.errors}
-    counts: dict[str, int] = {}
-    for item in items:
-        counts[item.skill] = counts.get(item.skill, 0) + 1
-    return CaseGroup(
-        name=name,
-        total=len(items),
-        by_skill=tuple(sorted(counts.items())),
-        cases=tuple(
+    cases = []
+    for item in after.results:
+        key, first = item.item_id, old.get(item.item_id)
+        if before and first is None:
+            continue
+        was_differs, now_differs = differing(_text(first)[:SHOWN], _text(item)[:SHOWN]) if first else ((), ())
+        was = _answer(first, old_errors.get(key), was_differs) if first else None
+        now = _answer(item, errors.get(key), now_differs)
+        cases.append(
             Case(
-                item_id=item.item_id,
+                item_id=visible(shorten(key, SHOWN)),
                 skill=item.skill,
+                verdict=_verdict(was, now),
+                gist=_gist(item.prompt),
                 prompt=tail(item.prompt),
                 gold=head(item.target),
-                before=_answer(old[item.item_id], old_errors.get(item.item_id)) if before else None,
-                after=_answer(item, errors.get(item.item_id)),
+                before=was,
+                after=now,
+                history=_history(key, evaluations),
             )
-            for item in _spread(items, limit)
+        )
+    return cases
+
+
+def _text(result: ItemResult) -> str:
+    return UNSAID if unsaid(result.metrics) else result.response
+
+
+def _answer(result: ItemResult, record: ErrorRecord | None, differs: Spans = ()) -> Answer:
+    text, labels = _text(result), record.labels if record else ()
+    primary = (record.primary if record else None) or ""
+    excerpt = head(text, (label.span for label in labels), SHOWN)
+    ordered = sorted(labels, key=lambda label: label.category != primary)  # stable: precedence is kept otherwise
+    return Answer(
+        text=excerpt,
+        pieces=_pieces(excerpt.segments, differs),
+        right=result.correct >= RIGHT,
+        length=len(text),
+        category=primary,
+        labels=tuple(
+            Label(label.category, label.confidence, label.reason, _quote(text, label.span)) for label in ordered
         ),
     )
 
 
-def case_groups(data: ReportData, limit: int = 30) -> tuple[str, tuple[CaseGroup, ...]]:
-    """Which set the responses are of (``test`` once opened, else ``dev``) and the groups of them.
+def _pieces(segments: Sequence[tuple[str, bool]], differs: Spans) -> tuple[tuple[str, bool, bool], ...]:
+    """``segments`` cut again wherever a difference begins or ends."""
+    borders = [border for span in differs for border in span]  # rising: a place is inside after an odd number of them
+    pieces, at = [], 0
+    for text, evidence in segments:
+        end = at + len(text)
+        cuts = [at, *borders[bisect_right(borders, at) : bisect_left(borders, end)], end]
+        for left, right in pairwise(cuts):
+            pieces.append((text[left - at : right - at], evidence, bisect_right(borders, left) % 2 == 1))
+        at = end
+    return tuple(pieces)
 
-    While the champion is the untouched model there is nothing to set side by side: one group, ``failing``.
 
-    Args:
-        data: the run.
-        limit: cases shown of each group, taken from the skills in turn.
-    """
-    opened = data.test_before is not None and data.test_after is not None
-    where = "test" if opened else "dev"
-    before, after = (data.test_before, data.test_after) if opened else (data.baseline_dev, data.champion_dev)
-    if before is None or after is None:  # not reached: dev is always there
-        return where, ()
-    model = data.summary["test"]["round"] if opened and data.summary.get("test") else data.summary["champion"]["round"]
-    if model == 0:
-        failing = [item for item in after.results if item.correct < RIGHT]
-        return where, (_group("failing", failing, None, after, limit),)
-    old = before.correctness()
-    both = [item for item in after.results if item.item_id in old]
-    fixed = [item for item in both if old[item.item_id] < RIGHT <= item.correct]
-    broken = [item for item in both if item.correct < RIGHT <= old[item.item_id]]
-    failing = [item for item in both if item.correct < RIGHT and old[item.item_id] < RIGHT]
-    return where, (
-        _group("fixed", fixed, before, after, limit),
-        _group("broken", broken, before, after, limit),
-        _group("still failing", failing, before, after, limit),
-    )
+def _quote(text: str, span: tuple[int, int] | None) -> str:
+    """The beginning of the evidence; empty where there is no place, or it is the whole response."""
+    evidence = text[max(0, span[0]) : max(0, span[1])].strip() if span else ""
+    if not evidence or len(evidence) >= len(text.strip()):
+        return ""
+    return evidence if len(evidence) <= QUOTED else evidence[:QUOTED] + "…"
+
+
+def _gist(prompt: str) -> str:
+    lines = prompt[-4 * SHOWN :].split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return last if len(last) <= QUOTED else "…" + last[-QUOTED:]
+
+
+def _verdict(was: Answer | None, now: Answer) -> str:
+    if was is None:
+        return "right" if now.right else "failing"
+    if was.right:
+        return "right" if now.right else "broken"
+    if now.right:
+        return "fixed"
+    return "still failing" if was.category == now.category else "changed"
+
+
+def _history(item_id: str, evaluations: Sequence[tuple[str, Outcomes]]) -> History:
+    marks, said, changed = "", [], []
+    last: bool | None = None
+    for name, outcomes in evaluations:
+        asked = outcomes.items.get(item_id)
+        if asked is None:
+            marks += "·"
+            said.append((name, "not asked"))
+            continue
+        right = asked[0] >= RIGHT
+        marks += "✓" if right else "✗"
+        said.append((name, "right" if right else (asked[1] or "wrong").replace("_", " ")))
+        if last is not None and right != last:
+            changed.append(outcomes.round)
+        last = right
+    stretches = []
+    for what, run in groupby(said, key=lambda pair: pair[1]):
+        names = [name for name, _ in run]
+        joined = f"{names[0]}\u2013{names[-1]}" if len(names) > 1 and names[0].isdigit() else ", ".join(names)
+        stretches.append((joined, what))
+    return History(marks, tuple(stretches), tuple(changed))

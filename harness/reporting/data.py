@@ -70,6 +70,19 @@ class RoundView:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """What became of each item in one evaluation, without its texts.
+
+    Attributes:
+        round: whose answers they are; 0 is the untouched model.
+        items: item id to correctness (0 to 1) and primary error category, if any; only items that were asked.
+    """
+
+    round: int
+    items: Mapping[str, tuple[float, str | None]]
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything a reporter may show about a run, finished or not.
 
@@ -84,6 +97,8 @@ class ReportData:
         guard_before, guard_after: the guard's evaluations, where there is a guard.
         final_round: round of the champion that ``test_after`` and ``guard_after`` are of; ``None`` before the end.
         baseline_categories: failing dev items of round 0 by ``"skill/category"``.
+        dev_outcomes: of each round that asked dev items, whole or in part, in order; only where the page is asked for.
+        test_certified: of the certified model on test, where it is not the champion and test is shown.
         metrics: the figures of each skill on each set of items, before and after.
         confusions: ``{"items", "skill", "before", "before_fewshot", "after"}`` of each classification skill, the last
             three a `harness.metrics.labels.Confusion` as JSON, or ``None``.
@@ -107,6 +122,8 @@ class ReportData:
     guard_after: Evaluation | None = None
     final_round: int | None = None
     baseline_categories: Mapping[str, int] = field(default_factory=dict)
+    dev_outcomes: Sequence[Outcomes] = ()
+    test_certified: Outcomes | None = None
     metrics: Sequence[MetricRow] = ()
     confusions: Sequence[Mapping[str, Any]] = ()
     prompts: Mapping[str, Any] | None = None

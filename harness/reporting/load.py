@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.evaluated import SCORES, Evaluation, load_evaluation
+from harness.evaluated import SCORES, Evaluation, load_evaluation, load_outcomes
 from harness.exceptions import InputError
 from harness.ledger import BY_HAND, Ledger
+from harness.loop.final import CERTIFIED
 from harness.loop.perplexity import saved_perplexities
 from harness.loop.phases import signed
 from harness.loop.profile import phase_costs
 from harness.loop.prompts import prompts_file
-from harness.loop.run import GUARDS, champion_folder
-from harness.reporting.data import ReportData, RoundView
+from harness.loop.run import GUARDS, PARTIAL, champion_folder
+from harness.reporting.data import Outcomes, ReportData, RoundView
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.paths import read_answers
 from harness.reporting.registry import prepared, render
@@ -47,13 +48,15 @@ class RunReader:
         self._load_dev, self._load = load_dev, load
         self._evaluations: dict[Path, Evaluation] = {}
         self._measured = Measured()
+        self._outcomes: dict[Path, Outcomes] = {}
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
 
     def read(self, ledger: Ledger, rows: bool = True, worn: bool = False, details: bool = True) -> ReportData:
         """What there is to show after the last entry of ``ledger``.
 
         Args:
-            rows: whether each round comes with its training rows, which the page alone shows.
+            rows: whether each round comes with its training rows and what became of each dev item, which the page
+                alone shows.
             worn: whether a test result is shown that has been chosen by (`harness.state.kept.WORN`).
             details: whether what stands beside the summary is read as well: each candidate's answers, its guard, its
                 curation, what the phases cost.
@@ -110,6 +113,8 @@ class RunReader:
             baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
             stopped=str(stop.data["reason"]) if stop else "",
             ledger_head=ledger.head,
+            dev_outcomes=self._dev_outcomes(entries) if rows else (),
+            test_certified=self._test_certified(final, finals[-1].data) if rows and final and shown else None,
             metrics=metrics,
             confusions=confusions,
             prompts=prompts,
@@ -118,6 +123,24 @@ class RunReader:
         )
         self._evaluations = used
         return data
+
+    def _outcome(self, folder: Path, number: int) -> Outcomes:
+        if folder not in self._outcomes:
+            self._outcomes[folder] = Outcomes(number, load_outcomes(folder))
+        return self._outcomes[folder]
+
+    def _dev_outcomes(self, entries: Sequence[Mapping[str, Any]]) -> list[Outcomes]:
+        """Of each round that asked dev items; where it was broken off, of the items that were asked."""
+        found = []
+        for number in (entry["round"] for entry in entries):
+            folder = self._run_dir / "rounds" / f"{number:03d}"
+            asked = [path for path in (folder / "dev", folder / f"dev{PARTIAL}") if path.is_dir()]
+            found += [self._outcome(path, number) for path in asked[:1]]
+        return found
+
+    def _test_certified(self, folder: Path, recorded: Mapping[str, Any]) -> Outcomes | None:
+        result = recorded.get(CERTIFIED)
+        return self._outcome(folder / CERTIFIED, result["round"]) if result else None
 
     def _metrics(
         self, evaluation: Callable[..., Evaluation], dev: Path | None, champion: Path | None, test: bool

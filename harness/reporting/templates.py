@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.exceptions import InputError, at
 from harness.locate import data_folder
-from harness.reporting import charts, escape, formatting
+from harness.reporting import charts, escape, formatting, inline
 
 BUILTIN = "builtin"
 """Under this name a template of one's own reaches the package's."""
@@ -79,7 +79,13 @@ def environment(
         made.filters.update(dict.fromkeys(("e", "escape", "forceescape"), escape.escaped))
     for name in UNESCAPED:
         made.filters.pop(name)
-    made.globals.update(brief=escape.brief, legend_mark=charts.legend_mark, phases=charts.PHASES)
+    made.globals.update(
+        brief=escape.brief,
+        legend_mark=charts.legend_mark,
+        phases=charts.PHASES,
+        script=inline.script,
+        packed=inline.packed,
+    )
     return made
 
 

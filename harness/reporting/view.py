@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.gate.verdict import Paired
-from harness.reporting.answers import CaseGroup, case_groups
+from harness.reporting.answers import Responses, responses
 from harness.reporting.before_after import Comparison, comparisons
 from harness.reporting.bullets import Bullet, bullets
 from harness.reporting.categories import CategoryTable, MigrationTable, category_table, migration_tables
@@ -123,8 +123,7 @@ class View:
     metrics: tuple[MetricTable, ...]
     confused: tuple[Confused, ...]
     tags: tuple[TagRow, ...]
-    cases_of: str
-    cases: tuple[CaseGroup, ...]
+    responses: Responses
     trainings: tuple[Training, ...]
     times: tuple[tuple[str, tuple[float, ...], float], ...]
     phase_seconds: tuple[float, ...]
@@ -135,7 +134,6 @@ class View:
 
 def build_view(data: ReportData) -> View:
     """Everything on the page, from the data alone: the same data gives the same view."""
-    cases_of, cases = case_groups(data)
     times, scores, steps = _times(data.rounds), score_lines(data), next_steps(data)
     return View(
         summary=data.summary,
@@ -169,8 +167,7 @@ def build_view(data: ReportData) -> View:
         metrics=metric_tables(data.metrics, worn_label(data.summary)),
         confused=tuple(_confused(data)),
         tags=tuple(_tags(data)),
-        cases_of=cases_of,
-        cases=cases,
+        responses=responses(data),
         trainings=tuple(_training(view) for view in data.rounds),
         times=times,
         phase_seconds=tuple(math.fsum(seconds[i] for _, seconds, _ in times) for i in range(len(PHASES))),

@@ -1,0 +1,250 @@
+"""The section Responses: every item of the set that may be shown, its verdict, its differences and its path."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_fixture import make_outcomes, make_report_data
+from report_items import make_evaluation
+
+from harness.evaluated import load_evaluation
+from harness.exceptions import InputError
+from harness.ledger import Ledger
+from harness.reporting.answers import OVERVIEW, RIGHT, VERDICTS, Responses, responses
+from harness.reporting.data import Outcomes, ReportData
+from harness.reporting.escape import html_value
+from harness.reporting.html import HtmlReporter
+from harness.reporting.load import load_report_data
+from harness.reporting.templates import environment
+
+
+@pytest.fixture(scope="module")
+def tested() -> ReportData:
+    return make_report_data(rounds=6)
+
+
+@pytest.fixture(scope="module")
+def shown(tested: ReportData) -> Responses:
+    return responses(tested)
+
+
+@pytest.fixture(scope="module")
+def page(tested: ReportData, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return HtmlReporter().render(tested, tmp_path_factory.mktemp("page")).read_text(encoding="utf-8")
+
+
+def rows_of(page: str) -> list[dict[str, Any]]:
+    """What the page's compressed block holds."""
+    (block,) = re.findall(r'id="responses-data">([A-Za-z0-9+/=]*)</script>', page)
+    rows: list[dict[str, Any]] = json.loads(gzip.decompress(base64.b64decode(block)))
+    return rows
+
+
+def test_every_item_has_the_verdict_that_its_two_answers_give(tested: ReportData, shown: Responses) -> None:
+    assert tested.test_before is not None
+    assert tested.test_after is not None
+    old, new = tested.test_before.correctness(), tested.test_after.correctness()
+    expected = {}
+    before = {record.item_id: record.primary for record in tested.test_before.errors}
+    for record in tested.test_after.errors:
+        key = record.item_id
+        if old[key] < RIGHT <= new[key]:
+            expected[key] = "fixed"
+        elif new[key] < RIGHT <= old[key]:
+            expected[key] = "broken"
+        elif new[key] >= RIGHT:
+            expected[key] = "right"
+        else:
+            expected[key] = "still failing" if before[key] == record.primary else "changed"
+    assert {case.item_id: case.verdict for case in shown.cases} == expected
+    assert {group.name: group.total for group in shown.groups} == Counter(expected.values())
+    assert set(expected.values()) == set(VERDICTS)
+
+
+def test_harm_comes_first_and_skills_take_turns(shown: Responses) -> None:
+    assert [group.name for group in shown.groups] == ["broken", "fixed", "still failing", "changed", "right"]
+    fixed = shown.groups[1]
+    assert [case.skill for case in fixed.cases[:8]] == ["extraction", "grounded", "routing", "scope"] * 2
+    ids = [case.item_id for case in fixed.cases if case.skill == "scope"]
+    assert ids == sorted(ids)
+
+
+def test_the_overview_is_a_part_and_the_block_is_all(tested: ReportData, shown: Responses, page: str) -> None:
+    assert tested.test_after is not None
+    assert [len(group.cases) for group in shown.groups] == [min(group.total, 15) for group in shown.groups[:4]] + [0]
+    assert shown.overview <= OVERVIEW
+    assert page.count('<details class="case"') == shown.overview
+    assert [row["id"] for row in rows_of(page)] == [case.item_id for case in shown.cases]
+    assert {row["id"] for row in rows_of(page)} == {result.item_id for result in tested.test_after.results}
+    assert f"Here are {shown.overview} of 600 items" in page
+
+
+def test_an_item_reads_the_same_on_the_page_and_in_the_block(page: str) -> None:
+    for row in rows_of(page):
+        body = row["html"][row["html"].index('<div class="case-body"') :].strip()
+        assert (body in page) == (f'id="i-{row["id"]}"' in page)
+
+
+def test_what_the_block_filters_by_is_the_cases(shown: Responses, page: str) -> None:
+    for row, case in zip(rows_of(page), shown.cases, strict=True):
+        assert case.before is not None
+        assert (row["skill"], row["verdict"]) == (case.skill, case.verdict)
+        assert (row["before"], row["after"]) == (case.before.category, case.after.category)
+        assert row["rounds"] == list(case.history.changed)
+
+
+def test_counts_of_the_filters_are_those_of_the_items(shown: Responses) -> None:
+    assert dict(shown.skills) == Counter(case.skill for case in shown.cases)
+    assert dict(shown.after) == Counter(case.after.category for case in shown.cases if case.after.category)
+    assert [count for _, count in shown.before] == sorted((count for _, count in shown.before), reverse=True)
+
+
+def test_while_the_champion_is_the_untouched_model_there_is_one_response() -> None:
+    found = responses(make_report_data(rounds=2, all_rejected=True, finished=False))
+    assert [group.name for group in found.groups] == ["failing", "right"]
+    assert len(found.groups[0].cases) == OVERVIEW
+    assert all(case.before is None for case in found.cases)
+    assert found.before == ()
+
+
+def test_no_item_of_the_gate_and_before_its_opening_none_of_test_is_in_the_block(tmp_path: Path) -> None:
+    data = make_report_data(rounds=3, finished=False)
+    source = HtmlReporter().render(data, tmp_path).read_text(encoding="utf-8")
+    assert {row["id"] for row in rows_of(source)} == {result.item_id for result in data.baseline_dev.results}
+
+
+def test_words_that_differ_are_struck_and_underlined_and_evidence_is_marked(page: str) -> None:
+    texts = "".join(row["html"] for row in rows_of(page))
+    assert "order_id&#34;: null<del>,</del>" in texts
+    assert "order_id&#34;: null<ins>}</ins>" in texts
+    assert "<mark>product</mark>" in texts
+    assert "expected a quoted key, at <q>product</q>" in texts
+
+
+def test_pieces_of_a_response_make_the_response(shown: Responses, tested: ReportData) -> None:
+    assert tested.test_after is not None
+    texts = {result.item_id: result.response for result in tested.test_after.results}
+    for case in shown.cases:
+        assert "".join(text for text, _, _ in case.after.pieces) == texts[case.item_id][:1_200]
+
+
+def dev_run() -> ReportData:
+    """Three rounds over the same items: the third, which is not the champion, was broken off after ten of them."""
+    data = make_report_data(rounds=3, finished=False, crash_round=None)
+    assert data.summary["champion"]["round"] == 2
+    part = dict(list(data.dev_outcomes[2].items.items())[:10])
+    return replace(data, dev_outcomes=(*data.dev_outcomes[:2], Outcomes(3, part)))
+
+
+def test_the_path_through_the_rounds_is_each_rounds_outcome() -> None:
+    data = dev_run()
+    found = responses(data)
+    evaluations = [make_outcomes(0, data.baseline_dev), *data.dev_outcomes]
+    for case in found.cases:
+        asked = [each.items.get(case.item_id) for each in evaluations]
+        marks = "".join("·" if one is None else "✓" if one[0] >= RIGHT else "✗" for one in asked)
+        assert case.history.marks == marks
+        states = [(number, one[0] >= RIGHT) for number, one in enumerate(asked) if one is not None]
+        flips = [later[0] for former, later in pairwise(states) if former[1] != later[1]]
+        assert list(case.history.changed) == flips
+    assert sum("·" in case.history.marks for case in found.cases) == len(found.cases) - 10
+    assert dict(found.rounds) == Counter(number for case in found.cases for number in case.history.changed)
+
+
+def test_the_path_is_said_in_words_too() -> None:
+    data = dev_run()
+    (key, before), champion = next(iter(make_outcomes(0, data.baseline_dev).items.items())), data.champion_dev
+    after = make_outcomes(2, champion).items[key]
+    rounds = (Outcomes(1, {key: (0.0, "an_odd_one")}), Outcomes(3, {key: (0.0, "an_odd_one")}), Outcomes(4, {}))
+    rounds = (*rounds, Outcomes(5, {}), Outcomes(6, {key: (0.5, None)}))
+    case = next(c for c in responses(replace(data, dev_outcomes=rounds)).cases if c.item_id == key)
+    first, second = ("right" if right >= RIGHT else str(why).replace("_", " ") for right, why in (before, after))
+    assert [f"{names}: {what}" for names, what in case.history.stretches] == [
+        f"0: {first}",
+        "1: an odd one",
+        f"2: {second}",
+        "3: an odd one",
+        "4\u20135: not asked",
+        "6: wrong",
+    ]
+
+
+def test_test_items_show_the_untouched_the_certified_and_the_champion_model(tested: ReportData) -> None:
+    certified = make_outcomes(2, make_evaluation("test", 0.1, 600, 2))
+    case = responses(replace(tested, test_certified=certified)).cases[0]
+    names = ", ".join(names for names, _ in case.history.stretches)
+    assert len(case.history.marks) == 3
+    assert names == "untouched model, certified (round 2), champion (round 6)"
+
+
+def test_a_runs_outcomes_are_read_from_its_rounds_and_without_texts(tiered_run: Path) -> None:
+    data = load_report_data(tiered_run)
+    assert data.dev_outcomes
+    for found in data.dev_outcomes:
+        folder = tiered_run / "rounds" / f"{found.round:03d}"
+        whole = load_evaluation(next(path for path in (folder / "dev", folder / "dev_partial") if path.is_dir()))
+        assert found == make_outcomes(found.round, whole)
+    recorded = Ledger(tiered_run / "ledger.jsonl", writable=False).of_kind("final")[-1].data
+    certified = data.test_certified
+    assert (certified.round if certified else None) == (recorded["test_certified"] or {"round": None})["round"]
+
+
+def test_everything_but_the_responses_is_under_400_kilobytes(tested: ReportData, tmp_path: Path) -> None:
+    for data in (tested, make_report_data(rounds=13)):
+        source = HtmlReporter().render(data, tmp_path).read_text(encoding="utf-8")
+        rest = re.sub(r'<section id="responses".*?</section>', "", source, flags=re.DOTALL)
+        assert len(rest) < len(source)
+        assert len(rest.encode()) <= 400_000
+
+
+def test_a_hostile_item_id_and_skill_stay_text_wherever_they_stand(tmp_path: Path) -> None:
+    data = make_report_data(rounds=2, finished=False, crash_round=None)
+    evil = '"><img src=x onerror=alert(1)> \ud800\u202e%41'
+    after, before = (
+        replace(
+            evaluation,
+            results=tuple(
+                replace(result, item_id=evil, skill=evil) if number == 0 else result
+                for number, result in enumerate(evaluation.results)
+            ),
+            errors=tuple(
+                replace(record, item_id=evil, primary=evil) if number == 0 else record
+                for number, record in enumerate(evaluation.errors)
+            ),
+        )
+        for evaluation in (data.champion_dev, data.baseline_dev)
+    )
+    source = HtmlReporter().render(replace(data, champion_dev=after, baseline_dev=before), tmp_path).read_text("utf-8")
+    (row,) = (row for row in rows_of(source) if "onerror" in row["id"])
+    assert row["id"] == row["skill"] == '"><img src=x onerror=alert(1)> <U+D800><U+202E>%41'
+    for text in (source, row["html"]):
+        assert "<img" not in text
+        assert html.escape(evil[:20], quote=False).replace('"', "&#34;") in text
+
+
+def test_a_script_is_known_by_its_hash_to_the_byte(tmp_path: Path) -> None:
+    (tmp_path / "own.js").write_bytes(b"let a = '{{ 1 }}';\r\nlet b;\n")
+    made = environment(tmp_path, html_value, html=True).from_string(
+        "{% set s = script('own.js') %}{{ s.sha256 }} {{ s.source }}"
+    )
+    digest, _, source = made.render().partition(" ")
+    assert source == "let a = '{{ 1 }}';\nlet b;\n"
+    assert digest == base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize("bad", ["a = '</SCRIPT >'", "<!-- a"])
+def test_a_script_that_would_end_its_own_tag_is_refused(tmp_path: Path, bad: str) -> None:
+    (tmp_path / "own.js").write_text(bad, encoding="utf-8")
+    with pytest.raises(InputError, match=r"own\.js: .* in two parts"):
+        environment(tmp_path, html_value, html=True).from_string("{{ script('own.js').source }}").render()
