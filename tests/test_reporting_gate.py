@@ -207,7 +207,7 @@ def test_what_cannot_be_seen_is_called_underpowered(tmp_path: Path) -> None:
     few, many = make_report_data(rounds=0, finished=False), make_report_data(rounds=0, finished=False, n=1400)
     assert "UNDERPOWERED: a true gain of 3 points" in said(few, "Minimum detectable effect")
     assert "UNDERPOWERED" not in said(many, "Minimum detectable effect")
-    html, markdown = pages(make_report_data(rounds=2, finished=False), tmp_path)
+    html, markdown = pages(make_report_data(rounds=2, test_share=0.05, n=200), tmp_path)
     for text in (html, markdown):
         assert "points: UNDERPOWERED, a true gain of 3 points is missed more often than one time in five" in text
 

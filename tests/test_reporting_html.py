@@ -167,7 +167,7 @@ def test_every_drawing_is_well_formed_and_described(state: tuple[ReportData, str
 def test_sections_come_in_order(state: tuple[ReportData, str, Page]) -> None:
     _, source, _ = state
     assert re.findall(r'<section id="([a-z-]+)"', source) == [
-        *("verdict", "rounds", "categories", "migration", "before-after", "metrics"),
+        *("verdict", "next", "rounds", "categories", "migration", "before-after", "metrics"),
         *("responses", "training", "time", "manifest"),
     ]
 

@@ -100,7 +100,7 @@ def test_next_is_the_first_step(tmp_path: Path) -> None:
 
 
 def test_underpowered_is_said_only_where_nothing_is_proven() -> None:
-    proven, open_ = run(), run(test_share=0.06)
+    proven, open_ = run(), run(test_share=0.06, n=60)
     assert bullet(proven, "UNDERPOWERED") is None
     quiet = bullet(proven, "Smallest detectable effect")
     assert quiet is not None

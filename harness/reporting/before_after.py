@@ -94,12 +94,9 @@ def _comparison(
     states: dict[str, regression.State] = {row.name: row.state for row in found.skills}
     states["all"] = found.totals[0].state
     old, new = before.by_skill(), after.by_skill()
-    rows = []
-    if len(old) > 1:
-        for skill in sorted(old.keys() & new.keys()):
-            paired = compare(before, after, skill)
-            if paired is not None:
-                rows.append((skill, old[skill].as_dict(), new[skill].as_dict(), paired))
+    compared = {row.name: row.paired for row in found.skills if row.paired}
+    several = sorted(old.keys() & new.keys() & compared.keys()) if len(old) > 1 else []
+    rows = [(skill, old[skill].as_dict(), new[skill].as_dict(), compared[skill]) for skill in several]
     rows.sort(key=lambda row: (ORDER.index(states[row[0]]), row[3].delta, row[0]))
     rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
     tasks = found.tasks if {row.name for row in found.tasks} != {row.name for row in found.skills} else ()
@@ -122,9 +119,13 @@ def _answers(name: str, evaluation: Evaluation) -> AnswerSet:
 
 def _harm_first(rows: Sequence[_Row]) -> tuple[_Row, ...]:
     def rank(row: _Row) -> tuple[int, float, str]:
-        return ORDER.index(row.state), row.paired.delta if row.paired else 0.0, row.name
+        return ORDER.index(row.state), _delta(row.paired), row.name
 
     return tuple(sorted(rows, key=rank))
+
+
+def _delta(paired: Paired | None) -> float:
+    return paired.delta if paired else 0.0
 
 
 def _counted(states: Sequence[regression.State]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -229,7 +230,8 @@ def _price(run_dir: Path) -> float | None:
     """``price_per_hour`` of ``config.yaml``; ``None`` where it has none that is a price."""
     path = run_dir / "config.yaml"
     price = read_yaml(path).values.get("price_per_hour") if path.is_file() else None
-    return float(price) if isinstance(price, (int, float)) and not isinstance(price, bool) and price >= 0 else None
+    known = isinstance(price, (int, float)) and not isinstance(price, bool) and 0 <= price < math.inf
+    return float(price) if known else None
 
 
 def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from markupsafe import Markup
 
@@ -49,15 +50,17 @@ def score_charts(data: ReportData) -> tuple[Markup, ...]:
 
 def guard_charts(data: ReportData) -> tuple[Markup, ...]:
     """The guard of the untouched model and of each round that was asked it, wide and narrow; none without a round."""
-    asked = [(view.number, view.guard) for view in data.rounds if view.guard]
+    asked: list[tuple[int, Mapping[str, Any]]] = [(view.number, view.guard) for view in data.rounds if view.guard]
     guard = data.summary.get("guard") or {}
-    base = guard.get("before") or (data.guard_before.score.as_dict() if data.guard_before else None)
+    before: Mapping[str, Any] | None = guard.get("before") or (
+        data.guard_before.score.as_dict() if data.guard_before else None
+    )
     if data.final_round and guard.get("after") and data.final_round not in dict(asked):
         asked.append((data.final_round, guard["after"]))
-    if base is None or not asked:
+    if before is None or not asked:
         return ()
     points = [
-        GuardPoint(number, float(score["value"]), *score_interval(score)) for number, score in [(0, base), *asked]
+        GuardPoint(number, float(score["value"]), *score_interval(score)) for number, score in [(0, before), *asked]
     ]
     points.sort(key=lambda point: point.round)
     said = ", ".join(f"round {point.round} {percent(point.value)}" for point in points)
