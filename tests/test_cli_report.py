@@ -17,6 +17,7 @@ from test_reporting_html import ALLOWED, Page
 
 from harness.cli.main import main
 from harness.regression.index_page import DRAWN, holds_runs, write_index
+from harness.regression.trend_chart import trend_chart
 from harness.reporting.escape import visible
 from harness.reporting.formatting import interval, percent, points
 from harness.reporting.html import HtmlReporter
@@ -250,3 +251,15 @@ def test_an_index_has_no_other_options(option: list[str], run: Path, capsys: pyt
 def test_a_folder_without_runs_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "not a run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [0.0, 0.004, 0.97, 1.0])
+def test_the_chart_never_goes_beyond_all_items(value: float) -> None:
+    score = {"value": value, "stderr": 0.0, "n": 50, "correct": None}
+    drawing = str(trend_chart([("1", score, score, None)], 320, "one run"))
+    shares = [float(share) for share in re.findall(r">([\d.]+)%<", drawing)]
+    assert shares == sorted(shares)
+    assert shares[0] >= 0
+    assert shares[-1] <= 100
+    assert shares[0] <= 100 * value <= shares[-1]
+    assert trend_chart([], 320, "none") == ""

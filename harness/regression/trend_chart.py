@@ -30,7 +30,8 @@ def trend_chart(points: Sequence[Point], width: int, label: str) -> Markup:
     tests = [None if test is None else (test["after"]["value"], *score_interval(test["after"])) for *_, test in points]
     values = [score["value"] for _, before, now, _ in points for score in (before, now)]
     values += [value for test in tests if test for value in test]
-    scale = ticks(min(values), max(*values, min(values) + 0.05), 5)
+    low = max(0.0, min(*values, max(values) - 0.05))
+    scale = ticks(low, max(*values, low + 0.05), 5)
     gap = (width - LEFT - RIGHT) / len(points)
 
     def across(index: int) -> float:
