@@ -109,7 +109,10 @@ def poisoned(texts: Mapping[str, str], huge: str) -> ReportData:
             entry={**view.entry, "reason": texts["script"], "recipe": texts["handler out of a quoted attribute"]},
             verdict={**view.verdict, "reason": texts["annotation"]},
             targets=[{**target, "reason": texts["markup of rich"]} for target in view.targets],
-            rows=[{**row, "prompt": every[n % len(every)], "completion": every[-n % len(every)]} for n, row in enumerate(view.rows)],
+            rows=[
+                {**row, "prompt": every[n % len(every)], "completion": every[-n % len(every)]}
+                for n, row in enumerate(view.rows)
+            ],
         )
         for view in data.rounds
     ]
