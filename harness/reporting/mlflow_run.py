@@ -18,6 +18,7 @@ from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
 from harness.reporting.json_summary import JsonReporter
 from harness.reporting.markdown import MarkdownReporter
+from harness.reporting.registry import Reporter
 from harness.reporting.standing import worn_label
 from harness.reporting.tracking import Point, began, parameters, points, require, run_key, sheets, text
 from harness.storage import write_json
@@ -84,7 +85,8 @@ class MlflowReporter:
 
     def _files(self, data: ReportData, folder: Path) -> None:
         """The report's three files, and each table as MLflow's interface shows one (columns and rows in JSON)."""
-        for reporter in (self._page, self._summary, JsonReporter()):
+        reporters: tuple[Reporter, ...] = (self._page, self._summary, JsonReporter())
+        for reporter in reporters:
             reporter.render(data, folder / "report")
         for sheet in sheets(data):
             table = {"columns": list(sheet.columns), "data": [list(row) for row in sheet.rows]}
@@ -162,7 +164,7 @@ def _fill(client: Any, data: ReportData, run_id: str) -> None:
 
 def _missing(client: Any, data: ReportData, run_id: str, known: set[str]) -> Iterator[tuple[Point, int]]:
     """The figures that are not stored yet, each with its time; one that has changed comes later than the stored one."""
-    history = {}
+    history: dict[tuple[str, int], tuple[float, int]] = {}
     for key in known:
         for metric in client.get_metric_history(run_id, key):
             before = history.get((key, metric.step))
