@@ -75,7 +75,10 @@ def poisoned(texts: Mapping[str, str], huge: str) -> ReportData:
         if evaluation is None:
             return None
         ordered = sorted(evaluation.results, key=lambda result: result.item_id)
-        given = {result.item_id: every[index % len(every)] for index, result in enumerate(ordered)}
+        given = {
+            result.item_id: huge if index % 5 == 0 else every[1 + index % len(texts)]
+            for index, result in enumerate(ordered)
+        }
         results = [
             dataclasses.replace(r, prompt=given[r.item_id], target=given[r.item_id], response=given[r.item_id])
             for r in evaluation.results
@@ -106,7 +109,10 @@ def poisoned(texts: Mapping[str, str], huge: str) -> ReportData:
             entry={**view.entry, "reason": texts["script"], "recipe": texts["handler out of a quoted attribute"]},
             verdict={**view.verdict, "reason": texts["annotation"]},
             targets=[{**target, "reason": texts["markup of rich"]} for target in view.targets],
-            rows=[{**row, "prompt": every[n % len(every)], "completion": every[-n]} for n, row in enumerate(view.rows)],
+            rows=[
+                {**row, "prompt": every[n % len(every)], "completion": every[-n % len(every)]}
+                for n, row in enumerate(view.rows)
+            ],
         )
         for view in data.rounds
     ]
@@ -193,19 +199,23 @@ def test_the_page_says_what_the_text_was(name: str, pages: tuple[str, str]) -> N
 def test_nothing_on_the_page_is_hidden_and_a_huge_answer_is_cut(pages: tuple[str, str]) -> None:
     assert visible(pages[0]) == pages[0]
     assert max(map(len, pages)) < 1_000_000
-    assert f"({len(HUGE) - 1_200:,} more characters)" in Outline(pages[0]).text
+    assert f"{len(HUGE) - 1_200:,} more characters" in Outline(pages[0]).text
 
 
 # --- Markdown
 
 
 def outline(source: str) -> list[str]:
-    """The types of a CommonMark document's parts, its HTML by the letter; text itself is left out."""
+    """The types of a CommonMark document's parts, its HTML as elements and attributes; text itself is left out.
+
+    The empty comment behind an at sign is ours: it keeps the name behind it from being notified.
+    """
     found: list[str] = []
-    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(source):
+    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(source.replace("@<!-- -->", "@")):
         for part in (token, *(token.children or ())):
             if part.type.startswith("html"):
-                found.append(part.content)
+                html = Outline(part.content)
+                found += [f"<{' '.join((tag, *names))}>" for tag, names in html.elements] + html.others
             elif not part.type.startswith("text"):
                 found.append(part.type)
     return found

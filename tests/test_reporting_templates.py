@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_workbench import tree
 from report_fixture import make_report_data
+from verified_runs import make_short_run
 
+from harness.cli.main import main
 from harness.exceptions import InputError
 from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
@@ -136,3 +139,20 @@ def test_a_folder_that_replaces_nothing_is_refused(tmp_path: Path) -> None:
         HtmlReporter(tmp_path / "missing")
     with pytest.raises(InputError, match=r"nothing in it replaces a template; .*sections/verdict\.html\.j2"):
         HtmlReporter(folder(tmp_path, **{"section/verdict.html.j2": "misspelt"}))
+
+
+def test_the_command_takes_a_folder_and_a_slip_ends_it_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_short_run(tmp_path / "run")
+    mine = folder(tmp_path, verdict="<p>my own verdict</p>")
+    assert main(["report", str(run), "--templates", str(mine)]) == 0
+    assert "<p>my own verdict</p>" in (run / "report" / "index.html").read_text(encoding="utf-8")
+    before = tree(run)
+    folder(tmp_path, verdict="\n{{ view.nothing }}")
+    capsys.readouterr()
+    assert main(["report", str(run), "--templates", str(mine), "--format", "html"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {mine.resolve() / 'sections' / 'verdict.html.j2'}:2: UndefinedError: ")
+    assert main(["report", str(run), "--templates", str(tmp_path / "none")]) == 2
+    assert tree(run) == before

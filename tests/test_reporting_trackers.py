@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from report_fixture import make_report_data
+from verified_runs import lines, make_short_run
 
 from harness.cli.main import cli
 from harness.exceptions import EnvironmentFault, InputError
 from harness.reporting import tracking
 from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
+from harness.reporting.load import write_formats
 from harness.reporting.mlflow_run import TAG, MlflowReporter
 from harness.reporting.registry import BUILTIN, render
 from harness.reporting.tensorboard_log import TensorboardReporter
+from harness.verify.verify import verify_run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, of one another
 CREATED = {"created": "2026-02-01T10:00:00+00:00"}
@@ -311,3 +314,14 @@ def test_tensorboard_and_mlflow_write_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["events.out.tfevents.0000000000.harness", "mlflow.json", "False"]
+
+
+def test_a_run_with_a_local_store_still_verifies(tmp_path: Path) -> None:
+    run = make_short_run(tmp_path / "run")
+    paths = write_formats(run, ["mlflow", "tensorboard"])
+    (run / "report" / "mlflow" / "mlflow.db-journal").write_text("by MLflow's own server", encoding="utf-8")
+    findings = verify_run(run)
+    assert lines(findings) == []
+    assert "report/mlflow/: written by MLflow too; covered by no hash, used by nothing" in findings.notes
+    paths[1].write_bytes(b"")
+    assert [line.split(":")[0] for line in lines(verify_run(run))] == [paths[1].relative_to(run).as_posix()]

@@ -18,11 +18,13 @@ from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
 from harness.reporting.json_summary import JsonReporter
 from harness.reporting.markdown import MarkdownReporter
+from harness.reporting.registry import Reporter
 from harness.reporting.standing import worn_label
 from harness.reporting.tracking import Point, began, parameters, points, require, run_key, sheets, text
 from harness.storage import write_json
 
-RECEIPT = "mlflow.json"
+RECEIPT, STORE = "mlflow.json", "mlflow"
+"""In a report's folder: what `MlflowReporter` writes last, and the folder of its local store."""
 TAG = "harness.run"
 """Marks the MLflow run of a run: `harness.reporting.tracking.run_key`."""
 BATCH = 100
@@ -83,7 +85,8 @@ class MlflowReporter:
 
     def _files(self, data: ReportData, folder: Path) -> None:
         """The report's three files, and each table as MLflow's interface shows one (columns and rows in JSON)."""
-        for reporter in (self._page, self._summary, JsonReporter()):
+        reporters: tuple[Reporter, ...] = (self._page, self._summary, JsonReporter())
+        for reporter in reporters:
             reporter.render(data, folder / "report")
         for sheet in sheets(data):
             table = {"columns": list(sheet.columns), "data": [list(row) for row in sheet.rows]}
@@ -95,7 +98,7 @@ def _store(out_dir: Path) -> tuple[str, str | None]:
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if given:
         return given, None
-    folder = out_dir.resolve() / "mlflow"
+    folder = out_dir.resolve() / STORE
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
 
@@ -117,7 +120,7 @@ def _experiment(client: Any, data: ReportData, artifacts: str | None, out_dir: P
         return str(client.create_experiment(name, artifact_location=artifacts))
     if artifacts is not None and found.artifact_location != artifacts:
         raise InputError(
-            f"{out_dir / 'mlflow'}: made in another folder, {found.artifact_location}; "
+            f"{out_dir / STORE}: made in another folder, {found.artifact_location}; "
             "remove it here and run the same command again"
         )
     return str(found.experiment_id)
@@ -161,7 +164,7 @@ def _fill(client: Any, data: ReportData, run_id: str) -> None:
 
 def _missing(client: Any, data: ReportData, run_id: str, known: set[str]) -> Iterator[tuple[Point, int]]:
     """The figures that are not stored yet, each with its time; one that has changed comes later than the stored one."""
-    history = {}
+    history: dict[tuple[str, int], tuple[float, int]] = {}
     for key in known:
         for metric in client.get_metric_history(run_id, key):
             before = history.get((key, metric.step))
@@ -192,6 +195,12 @@ def _shown(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
 
 
+def _secrets(uri: str) -> tuple[str, ...]:
+    """What stands before the at sign of ``uri``: ``name:password``, then the password alone."""
+    login = urlsplit(uri).netloc.rpartition("@")[0]
+    return tuple(part for part in (login, login.partition(":")[2]) if part)
+
+
 @contextmanager
 def _refusals(uri: str) -> Iterator[None]:
     """Turn what MLflow and what lies under it raise into one line."""
@@ -200,7 +209,10 @@ def _refusals(uri: str) -> Iterator[None]:
     except (InputError, EnvironmentFault):
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:500]
+        said = " ".join(str(error).replace(uri, _shown(uri)).split())
+        for secret in _secrets(uri):
+            said = said.replace(secret, "***")
+        said = said[:500]
         raise EnvironmentFault(
             f"MLflow at {_shown(uri)}: {type(error).__name__}: {said}; mend that, or unset MLFLOW_TRACKING_URI "
             "to write into the report's folder"

@@ -140,10 +140,10 @@ def _blaming(folder: Path) -> Iterator[None]:
         place = _place(error) or str(folder)
         raise InputError(f"{place}: no template '{error}' in {folder} or in this package; mend its name") from error
     except Exception as error:
-        place = _place(error)
-        if place is None or not isinstance(error, _FAULTS):
+        found = _place(error)
+        if found is None or not isinstance(error, _FAULTS):
             raise
-        raise InputError(f"{place}: {type(error).__name__}: {error}; docs/reports.md says what there is") from error
+        raise InputError(f"{found}: {type(error).__name__}: {error}; docs/reports.md says what there is") from error
 
 
 def _hint(message: str) -> str:

@@ -16,6 +16,7 @@ from harness.loop.iterate import CERTIFIED, CHAMPION
 from harness.loop.lock import LOCK, PID, held_by
 from harness.loop.phases import signed
 from harness.reporting.load import REPORT_FILES
+from harness.reporting.mlflow_run import STORE
 from harness.storage import canonical_json, sha256_file, sha256_text
 from harness.training.contract import CANDIDATE, LEARNER
 from harness.verify.findings import Findings
@@ -26,6 +27,8 @@ MANIFEST, CONFIG = "manifest.json", "config.yaml"
 RESCORED = "rescored/rescore.json"
 _PHASE = re.compile(r"(baseline|baseline/prompts/[^/]+|rounds/\d+|final/\d+)/[^/]+\.done\.json")
 _DERIVED = re.compile(r"report/|rescored/|summary\.(json|md)$")
+_MLFLOW = f"report/{STORE}/"
+"""A local store of MLflow, which MLflow's own programs write to as well; nothing reads it back."""
 _ROUND = re.compile(r"(rounds|final)/")
 _LINKS = frozenset(link for name in (CHAMPION, CERTIFIED) for link in (name, f".{name}.tmp"))
 """Links that a run has; the latter while one is replaced."""
@@ -230,6 +233,8 @@ def _check_rest(files: RunFiles, going: Sequence[str], findings: Findings, rest:
     if process:
         findings.note(f"in use by process {process}: what it is writing now is not covered")
     uncovered, unfinished = [], []
+    if any(name.startswith(_MLFLOW) for name in rest):
+        findings.note(f"{_MLFLOW}: written by MLflow too; covered by no hash, used by nothing")
     for name in rest:
         parts, content = PurePosixPath(name).parts, b""
         if name in (LOCK, PID):
@@ -245,6 +250,8 @@ def _check_rest(files: RunFiles, going: Sequence[str], findings: Findings, rest:
             findings.note(f"{name}: left by a process that was killed; covered by no hash, used by nothing")
         elif name == "baseline/prompts.json":
             continue  # recomputed as a whole
+        elif name.startswith(_MLFLOW):
+            continue
         elif any(name.startswith(folder) for folder in going):
             unfinished.append(name)
         elif name == PID or (files.sealed and name not in (MANIFEST, CONFIG)):
