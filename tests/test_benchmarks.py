@@ -24,6 +24,7 @@ SCRIPTS = (
     "scripted_pick",
     "calibration",
     "no_regression",
+    "report_page",
 )
 MODULES = ("common", "subjects", *SCRIPTS)
 
