@@ -10,6 +10,8 @@ from harness.exceptions import EnvironmentFault
 
 Folder = Literal["tasks", "trainers", "reports"]
 STATE_VARIABLE = "HARNESS_STATE"
+RUNS = "runs"
+"""Where runs and what gates said are kept, beside ``harness.yaml``."""
 
 
 def data_folder(name: Folder) -> Path:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from test_regression_compare import EVIL, answers, joined
 
 from harness.cli.main import main
 from harness.regression.answers import AnswerSet
 from harness.regression.baseline_file import write_baseline
+from harness.regression.compare_render import view
 from harness.reporting.formatting import MINUS
 
 
@@ -36,6 +39,26 @@ def test_the_table_says_what_broke(files: tuple[str, str], capsys: pytest.Captur
     assert out.count("broken: 000000000000000") == 5
     assert "and 5 more changed answers" in out
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("columns", [80, 118])
+def test_names_and_figures_are_whole_in_a_table_of_ordinary_width(
+    tmp_path: Path, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.cli import compare_tables
+    from harness.regression.compare import compare
+
+    monkeypatch.setattr(compare_tables, "LINE", 118)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = io.StringIO()
+    console = Console(file=shown, width=columns)
+    a = joined(answers(*[1] * 40), answers(*[0, 1] * 20, start=40, skill="a longer name"))
+    b = joined(answers(*[0, 1] * 20), answers(*[1] * 40, start=40, skill="a longer name"))
+    compare_tables._print(console, view(compare(a, b), 0))
+    table = shown.getvalue()
+    for text in ("a longer name", "100.0", "50.0", "regression", "improvement"):
+        assert text in table
+    assert "\u2026" not in table
 
 
 def test_json_is_one_object_and_nothing_else(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

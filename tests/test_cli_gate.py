@@ -135,6 +135,16 @@ def test_hostile_answers_reach_no_terminal(project: Path, capsys: pytest.Capture
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_answers_of_another_domain_are_neither_judged_nor_kept(
+    project: Path, short_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "harness.yaml").write_text("domain: shop\ngates:\n  - metric: acc >= 0\n")
+    for target in (short_run, short_run / "baseline"):
+        assert main(["gate", str(target), "--update-baseline"]) == 2
+        assert "is of a run of domain 'toy', not of 'shop'" in capsys.readouterr().err
+    assert not (project / "baselines").exists()
+
+
 def test_a_model_is_asked_and_its_own_baseline_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

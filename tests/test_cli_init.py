@@ -97,8 +97,11 @@ def test_the_gates_that_are_proposed_can_be_taken_as_they_stand(init: Init, tmp_
 def test_the_workflow_runs_the_gates_and_keeps_answers_where_the_harness_does(init: Init, tmp_path: Path) -> None:
     init(mails())
     job = yaml.safe_load((tmp_path / "shop/.github/workflows/gates.yml").read_text())["jobs"]["gates"]
-    assert job["steps"][-1] == {"run": "pytest --harness"}
-    cached = next(step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache@"))
+    assert job["steps"][-2] == {"run": "pytest --harness"}
+    restored, saved = (step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache/"))
+    assert {name: restored[name] for name in saved} == saved
+    assert job["steps"][-1]["if"] == "${{ !cancelled() }}"
+    cached = restored
     assert job["env"]["HARNESS_CACHE"] == "${{ github.workspace }}/" + cached["path"]
     assert f"{cached['path'].split('/')[0]}/" in (tmp_path / "shop/.gitignore").read_text().splitlines()
 

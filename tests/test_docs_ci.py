@@ -141,7 +141,7 @@ def test_the_steps_for_github_pass_and_leave_summary_report_and_history(page: Pa
     assert {case.get("name") for case in cases} == {"no_regression", "latency <= 100 s"}
     (record,) = [json.loads(line) for line in (project / "runs/gates.jsonl").read_text().splitlines()]
     assert record["commit"] == "c0ffee"
-    kept = [step["with"]["path"].split() for step in job["steps"] if step.get("uses", "").startswith("actions/cache@")]
+    kept = [step["with"]["path"].split() for step in job["steps"] if step.get("uses", "").startswith("actions/cache/")]
     assert all((project / path).exists() for path in kept[0])
     assert {
         word for line in (project.parent / "pip.log").read_text().splitlines() for word in line.split()
@@ -192,6 +192,9 @@ def test_the_steps_for_gitlab_pass_and_leave_what_they_name(page: Path, project:
 def test_what_the_workflows_cache_is_where_the_harness_keeps_it(page: Path) -> None:
     found = blocks(page)
     github, gitlab = found[".github/workflows/gates.yml"]["jobs"]["gates"], found[".gitlab-ci.yml"]["gates"]
-    cache = next(step["with"]["path"] for step in github["steps"] if step.get("uses", "").startswith("actions/cache@"))
+    cache, saved = (
+        step["with"]["path"] for step in github["steps"] if step.get("uses", "").startswith("actions/cache/")
+    )
+    assert saved == cache
     assert github["env"]["HARNESS_CACHE"] == "${{ github.workspace }}/" + cache.split()[0]
     assert gitlab["variables"]["HARNESS_CACHE"] == "$CI_PROJECT_DIR/" + gitlab["cache"]["paths"][0]

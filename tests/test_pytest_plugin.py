@@ -105,6 +105,16 @@ def test_answers_that_cannot_be_read_are_an_error_and_no_failure(pytester: pytes
     result = run(pytester, "--harness-run", "missing")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*missing: no such file or folder*"])
+    assert len(result.outlines) < 30  # none of pytest's own frames, which it shows of a setup
+
+
+def test_what_gates_said_is_kept_for_the_history(pytester: pytest.Pytester, project: Path) -> None:
+    keep_baseline(project)
+    for _ in range(2):  # the second says the same
+        run(pytester, "--harness-run", "good")
+    run(pytester, "--harness-run", "bad", "-n", "2")
+    lines = [json.loads(line) for line in (project / "runs" / "gates.jsonl").read_text().splitlines()]
+    assert [{gate["state"] for gate in line["gates"]} for line in lines] == [{"pass"}, {"fail"}]
 
 
 def test_a_gate_is_picked_by_its_node_id(pytester: pytest.Pytester, project: Path) -> None:
@@ -273,4 +283,4 @@ def test_a_run_of_another_domain_is_refused_in_tests_by_hand(pytester: pytest.Py
     write_project(pytester.path)
     pytester.makepyfile("def test_hand(harness):\n    harness.evaluate('helpdesk')")
     result = run(pytester, "--harness-run", str(short_run), "-k", "test_hand")
-    result.stdout.fnmatch_lines(["*is a run of domain 'toy', not of 'helpdesk'*"])
+    result.stdout.fnmatch_lines(["*is of a run of domain 'toy', not of 'helpdesk'*"])

@@ -173,7 +173,9 @@ def test_with_a_limit_nobody_knows_whether_a_known_failure_is_used() -> None:
 def test_empty_answers_may_be_the_baselines_too() -> None:
     some = [answer(0), answer(1, 0.0, response="")]
     assert result_of(GATE, answers(some), answers(some, "before")).state == "pass"
-    unknown = [answer(0, response=""), answer(1, 0.0, response="")]
+    counted = [answer(0, response=""), answer(1, 0.0, response="")]
+    assert result_of(GATE, answers(counted), answers(counted, "before")).state == "pass"
+    unknown = [replace(each, new_tokens=None) for each in counted]
     assert result_of(GATE, answers(unknown), answers(unknown, "before")).state == "uncertain"
 
 

@@ -14,6 +14,7 @@ from harness.reporting.formatting import integer, interval, percent, plural, poi
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 SHOWN = 5
@@ -21,7 +22,9 @@ SHOWN = 5
 WIDTH = 160
 """Characters of a text that are shown of each."""
 LINE = 118
-"""Characters of a line where there is no terminal."""
+"""Characters of a line where there is no terminal; in a narrower one a table has fewer columns."""
+NAME = 18
+"""Characters that a name gets before it is folded."""
 
 
 def as_text(comparison: Comparison) -> str:
@@ -64,13 +67,19 @@ def _print(console: Console, shown: View) -> None:
 def _rows(console: Console, title: str, rows: Sequence[tuple[str, Row]], totals: Sequence[Row]) -> None:
     from rich.table import Table
 
+    narrow = console.width < LINE
     moved = any(row.new or row.missing for _, row in rows)
     table = Table(title="% right, paired by document", title_justify="left")
-    table.add_column(title, overflow="fold")
-    for name in ("n", "A", "B", "difference (95%)", "fixed", "broken", *(("new", "missing") if moved else ())):
+    _name_column(table, title, [name for name, _ in rows])
+    counts = () if narrow else ("fixed", "broken", *(("new", "missing") if moved else ()))
+    for name in ("n", "A", "B"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("one-sided p", "reading"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("difference (95%)", justify="right", min_width=12)
+    for name in counts:
+        table.add_column(name, justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("one-sided p")
+    table.add_column("reading", min_width=11)
     for name, row in rows:
         if row is totals[0]:
             table.add_section()
@@ -80,23 +89,36 @@ def _rows(console: Console, title: str, rows: Sequence[tuple[str, Row]], totals:
             integer(row.n),
             *("-" if share is None else percent(share) for share in (row.before, row.after)),
             f"{points(paired.delta)} ({interval(paired.ci95)})" if paired else "-",
-            *((integer(paired.fixed), integer(paired.broken)) if paired else ("-", "-")),
-            *((integer(row.new), integer(row.missing)) if moved else ()),
-            p_words(row).removeprefix("p "),
+            *_counted(row, moved, narrow),
             _state(row),
         )
     console.print(table)
+
+
+def _counted(row: Row, moved: bool, narrow: bool) -> list[str]:
+    """The cells that a narrow terminal leaves to the other formats."""
+    if narrow:
+        return []
+    paired = row.paired
+    changed = [integer(paired.fixed), integer(paired.broken)] if paired else ["-", "-"]
+    return [*changed, *([integer(row.new), integer(row.missing)] if moved else []), p_words(row).removeprefix("p ")]
+
+
+def _name_column(table: Table, title: str, names: Sequence[str]) -> None:
+    """A column of names that other columns leave room for."""
+    longest = max((len(name) for name in (title, *names)), default=0)
+    table.add_column(title, overflow="fold", min_width=min(longest, NAME))
 
 
 def _categories(console: Console, rows: Sequence[CategoryRow]) -> None:
     from rich.table import Table
 
     table = Table(title="answers with each kind of error, of those judged in both", title_justify="left")
-    table.add_column("category", overflow="fold")
+    _name_column(table, "category", [row.name for row in rows])
     for name in ("judged", "A", "B"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("one-sided p", "reading"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("one-sided p")
+    table.add_column("reading", min_width=11)
     for row in rows:
         counts = [integer(value) for value in (row.paired.n, row.before, row.after)]
         table.add_row(_plain(row.name.replace("_", " ")), *counts, p_words(row).removeprefix("p "), _state(row))

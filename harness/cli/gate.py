@@ -123,8 +123,8 @@ def _record(gating: Gating, results: list[GateResult]) -> None:
     """For ``harness history``; where nothing can be written, the verdict still stands."""
     import datetime
 
-    from harness.cli.session import RUNS
     from harness.exceptions import EnvironmentFault
+    from harness.locate import RUNS
     from harness.regression.history import commit_of, record_gates
 
     now = datetime.datetime.now(datetime.UTC)

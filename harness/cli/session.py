@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.progress import TerminalListener
 from harness.config import Settings, load_settings
 from harness.exceptions import EnvironmentFault, InputError
+from harness.locate import RUNS as RUNS
 from harness.loop.assemble import configured_domain as configured_domain
 from harness.loop.assemble import make_workbench as make_workbench
 from harness.loop.assemble import quiet_libraries as quiet_libraries
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from harness.loop.run import Run
     from harness.training.recipe import Recipe
 
-RUNS = "runs"
 _PACKAGES = ("lm_eval", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "pandas")
 
 

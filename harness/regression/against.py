@@ -68,6 +68,13 @@ def judge_regression(gate: Gate, case: Case) -> GateResult:
     before = {answer.item: answer for answer in case.baseline.of(role)}
     kept = [answer for answer in answers if answer.item not in case.allowed]
     notes = _left_out([answer.item for answer in answers], case)
+    if role == "guard" and not before:
+        return unknown(
+            gate,
+            f"{case.baseline.source} has no {what}; declare a 'guard' gate in harness.yaml, so that a baseline asks "
+            "them, and write it anew with --harness-update-baseline",
+            notes=notes,
+        )
     if missing_items := [answer.item for answer in kept if answer.item not in before]:
         return unknown(
             gate,
@@ -85,7 +92,7 @@ def judge_regression(gate: Gate, case: Case) -> GateResult:
     )
     differences = [new.correct - old.correct for new, old in zip(kept, olds, strict=True)]
     interval = difference_interval(differences, named, gate.alpha)
-    texts = any(new.response for new in kept) and any(old.response for old in olds)  # else they were not kept
+    texts = _have_texts(kept) and _have_texts(olds)
     same = texts and all(_same(new, old) for new, old in zip(kept, olds, strict=True))
     state, message = _decided(gate, paired, interval, same, what)
     lost = [new for new, old in zip(kept, olds, strict=True) if new.correct < old.correct]
@@ -127,6 +134,11 @@ def _same(new: Answer, old: Answer) -> bool:
     return (
         new.correct == old.correct and new.new_tokens == old.new_tokens and new.response[:KEPT] == old.response[:KEPT]
     )
+
+
+def _have_texts(answers: Sequence[Answer]) -> bool:
+    """Whether what was said is known: an answer that is empty is, where its tokens were counted."""
+    return any(each.response for each in answers) or all(each.new_tokens is not None for each in answers)
 
 
 def _wrong(answer: Answer) -> bool:

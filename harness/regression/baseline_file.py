@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import Settings
+from harness.evaluation.choices import PICKED, PREFIX
 from harness.exceptions import InputError, at
 from harness.regression.answers import Answer, AnswerSet, Identity
 from harness.regression.matching import UPDATE, comparable, noted
@@ -73,7 +74,7 @@ def _row(answer: Answer) -> dict[str, Any]:
     metrics = {
         name: _number(value)
         for name, value in sorted(answer.metrics.items())
-        if not name.startswith(_ERROR_METRIC) and math.isfinite(value)
+        if _worth_keeping(name) and math.isfinite(value)
     }
     row = {
         "item": answer.item,
@@ -91,6 +92,11 @@ def _row(answer: Answer) -> dict[str, Any]:
         "response": answer.response[:KEPT],
     }
     return {name: value for name, value in row.items() if (name, value) == ("cluster", "") or value not in _EMPTY}
+
+
+def _worth_keeping(metric: str) -> bool:
+    """Whether a figure says something of its own; those of single choices move with every rounding."""
+    return not metric.startswith(_ERROR_METRIC) and (metric == PICKED or not metric.startswith(PREFIX))
 
 
 def _number(value: float) -> float | int:

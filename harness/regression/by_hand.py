@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import Settings, load_settings
-from harness.exceptions import InputError
 from harness.regression.answers import AnswerSet
 from harness.regression.declare import Declared, gate_of
 from harness.regression.gating import Gating, Target
@@ -64,7 +63,6 @@ class Harness:
         if key not in self._made:
             target = Target(model=model, adapter=Path(adapter) if adapter else None)
             if self.saved is not None:
-                _check_domain(self.saved, settings.domain)
                 target = Target(saved=self.saved)
             self._made[key] = Evaluated(Gating(settings, target, folder=None if settings.cache else self.folder), guard)
         made = self._made[key]
@@ -201,15 +199,3 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mean(values: list[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
-
-
-def _check_domain(saved: Path, domain: str) -> None:
-    """Refuse a run of another domain; other saved answers do not say what they are of."""
-    from harness.regression.read import is_run
-    from harness.storage import read_json
-
-    if not saved.is_dir() or not is_run(saved.resolve()):
-        return
-    known = read_json(saved / "manifest.json").get("identity", {}).get("settings", {}).get("domain")
-    if known is not None and known != domain:
-        raise InputError(f"{saved}: is a run of domain '{known}', not of '{domain}'; name one of '{domain}'")

@@ -90,14 +90,25 @@ class Gating:
         """The gates; raises `InputError` where they are malformed."""
         return declared(self.settings)
 
-    @cached_property
+    _answers: AnswerSet | None = field(default=None, init=False, repr=False)
+    _failed: Exception | None = field(default=None, init=False, repr=False)
+
+    @property
     def answers(self) -> AnswerSet:
-        """What is judged.
+        """What is judged, made once; where that failed, it is not tried again for the next gate.
 
         Raises:
             InputError, EnvironmentFault: it cannot be read or made.
         """
-        return self.ask()
+        if self._failed is not None:
+            raise self._failed
+        if self._answers is None:
+            try:
+                self._answers = self.ask()
+            except Exception as error:
+                self._failed = error
+                raise
+        return self._answers
 
     def ask(self, guard: bool = False, timed: bool = False) -> AnswerSet:
         """The target's answers; also those to the guards, and with the time that they took, where a gate needs that.
@@ -109,8 +120,14 @@ class Gating:
         timed = timed or any(gate.kind == "latency" for gate in self.declared.gates)
         if self.target.saved is not None:
             from harness.evaluation.guards import guard_names
-            from harness.regression.read import read_answers
+            from harness.regression.read import domain_of, read_answers
 
+            known = domain_of(self.target.saved)
+            if known is not None and known != self.settings.domain:
+                raise InputError(
+                    f"{self.target.saved}: is of a run of domain '{known}', not of '{self.settings.domain}'; "
+                    f"name one of '{self.settings.domain}'"
+                )
             return read_answers(self.target.saved, self._classifiers, guard_names(self.settings.guard))
         return evaluate(
             beside(self.settings), self.target.model, self.target.adapter, guard, self.fresh,
@@ -137,9 +154,9 @@ class Gating:
         """The baseline if ``answers`` can be compared with it, and else why not."""
         path = self.baseline_path
         if not path.exists():
-            return None, (
-                f"{path}: there is no baseline yet; make one of a model that is good enough with "
-                "'pytest --harness-update-baseline' or 'harness gate --update-baseline', and commit it"
+            return (
+                None,
+                f"{path}: there is no baseline yet; make one of a model that is good enough with {self._update}",
             )
         try:
             found = read_baseline(path)
@@ -147,6 +164,14 @@ class Gating:
         except InputError as error:
             return None, str(error)
         return found, ""
+
+    @property
+    def _update(self) -> str:
+        """The commands that write this baseline: pytest's is of the configured domain alone."""
+        file = self.settings.file
+        if file is not None and self.settings.domain != str(file.values.get("domain", self.settings.domain)):
+            return f"'harness gate --domain {self.settings.domain} --update-baseline', and commit it"
+        return "'pytest --harness-update-baseline' or 'harness gate --update-baseline', and commit it"
 
     def prepare(self) -> None:
         """Do what takes time and can fail before the first gate is judged."""

@@ -32,6 +32,10 @@ def comparable(baseline: AnswerSet, now: AnswerSet) -> None:
         InputError: items, task versions, prompts, classifier versions or settings differ; names each difference.
     """
     found = [*_items(baseline, now), *differences(baseline, now)]
+    before, after = (each.identity.settings.get("limit") for each in (baseline, now))
+    if found and before != after:
+        limits = ["no limit" if limit is None else f"limit {limit}" for limit in (before, after)]
+        found.append(f"it was made with {limits[0]} and this with {limits[1]}; ask with the same")
     if found:
         raise InputError(f"{baseline.source}: no baseline for {now.source}: {'; '.join(found)}; {UPDATE}")
 

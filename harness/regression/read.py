@@ -68,6 +68,16 @@ def read_answers(
     raise InputError(f"{path}: there are no answers in it; name {ACCEPTED}")
 
 
+def domain_of(source: str | Path) -> str | None:
+    """The domain of the run that ``source`` is or lies in; ``None`` where nothing says it."""
+    place = Path(source).resolve()
+    run_dir = place if is_run(place) else _run_of(place)
+    if run_dir is None:
+        return None
+    domain = read_json(run_dir / MANIFEST).get("identity", {}).get("settings", {}).get("domain")
+    return domain if isinstance(domain, str) else None
+
+
 def is_run(folder: Path) -> bool:
     """Whether ``folder`` is a run directory."""
     return (folder / MANIFEST).is_file() and (folder / LEDGER).is_file()
