@@ -76,7 +76,7 @@ def test_a_worn_test_is_left_out_as_if_it_were_not_opened(tmp_path: Path) -> Non
         assert percent(hidden["before"]["value"]) + " (" not in text.split("What this does and does not show")[0]
         assert "held-out test items" not in text
         assert "From the test items" not in text
-    assert build_view(data).cases_of == "dev"
+    assert build_view(data).responses.of == "dev"
     assert "only the test items" not in " ".join(unknowns(data))
 
 

@@ -134,7 +134,8 @@ def _round(view: RoundView, best: int, width: int, size: int) -> list[str | Text
 def bar(share: float, size: int) -> str:
     """``share``, 0 to 1, as a bar of at most ``size`` columns, in eighths of one."""
     eighths = round(max(0.0, min(1.0, share)) * size * 8)
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    part: str = ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return "█" * (eighths // 8) + part
 
 
 def _cells(data: ReportData, width: int, most: int) -> Table:

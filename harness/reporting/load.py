@@ -230,8 +230,9 @@ def _price(run_dir: Path) -> float | None:
     """``price_per_hour`` of ``config.yaml``; ``None`` where it has none that is a price."""
     path = run_dir / "config.yaml"
     price = read_yaml(path).values.get("price_per_hour") if path.is_file() else None
-    known = isinstance(price, (int, float)) and not isinstance(price, bool) and 0 <= price < math.inf
-    return float(price) if known else None
+    if isinstance(price, bool) or not isinstance(price, (int, float)) or not 0 <= price < math.inf:
+        return None
+    return float(price)
 
 
 def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:

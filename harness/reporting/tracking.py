@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from harness.exceptions import InputError
-from harness.reporting.answers import Answer, case_groups
+from harness.reporting.answers import Answer, responses
 from harness.reporting.charts import PHASES
 from harness.reporting.data import ReportData
 from harness.reporting.escape import Excerpt, shorten, visible
@@ -213,13 +213,13 @@ def _cells(data: ReportData) -> Sheet:
 
 
 def _responses(data: ReportData) -> Sheet:
-    where, groups = case_groups(data)
+    shown = responses(data)
     rows = []
-    for group in groups:
+    for group in shown.groups:
         for case in group.cases:
             before = _said(case.before.text) if case.before else None
             asked = (text(case.item_id), text(case.skill), _said(case.prompt), _said(case.gold))
-            rows.append((where, group.name, *asked, before, _said(case.after.text), _labels(case.after)))
+            rows.append((shown.of, group.name, *asked, before, _said(case.after.text), _labels(case.after)))
     columns = ("items", "change", "item", "skill", "prompt", "gold", "before", "after", "errors after")
     return Sheet("responses", columns, tuple(rows))
 
@@ -232,7 +232,7 @@ def _said(excerpt: Excerpt) -> str:
 
 
 def _labels(answer: Answer) -> str:
-    return text(", ".join(category for category, _, _ in answer.labels))
+    return text(", ".join(label.category for label in answer.labels))
 
 
 def as_markdown(sheet: Sheet, escape: Any, most: int = 100) -> str:
