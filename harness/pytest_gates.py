@@ -186,6 +186,8 @@ class Gates:
             for note in dict.fromkeys(result.notes):
                 terminalreporter.write_line(f"  note: {_one_line(note)}")
         terminalreporter.write_line(_one_line(tally(results)))
+        if self.worker:
+            return
         try:
             self._record(results)
         except HarnessError as error:

@@ -17,6 +17,7 @@ from harness.evaluation.domain import load_domain
 from harness.evaluation.trust import RECORD, Consent, Outside, allow, allowed, consenting, outside
 from harness.exceptions import InputError
 from harness.locate import data_folder
+from harness.state.sealed import gate_items
 
 Harness = Callable[..., tuple[int, str, str]]
 
@@ -77,6 +78,7 @@ def test_leave_once_given_is_remembered_until_code_or_yaml_changes(
     (entry,) = map(json.loads, (state_folder / RECORD).read_text().splitlines())
     assert entry["folder"] == str(tasks)
     assert entry["why"] == "--allow-task-code"
+    assert gate_items(state_folder) == set()  # the records of domains lie beside it, and it is none of them
     assert run()[0] == 0
     lines = (tasks / "add_train.jsonl").read_text().splitlines(keepends=True)
     (tasks / "add_train.jsonl").write_text("".join(lines[:-1]))

@@ -25,7 +25,7 @@ from harness.storage import append_line, sha256_file, sha256_text, writing
 
 logger = logging.getLogger(__name__)
 
-RECORD = "allowed.jsonl"
+RECORD = "consent/allowed.jsonl"
 VARIABLE = "HARNESS_ALLOW_TASK_CODE"
 """Set to 1, every task may be loaded, and nothing is remembered: for machines that are thrown away (CI)."""
 _SUFFIXES = (".py", ".yaml", ".yml")
@@ -196,7 +196,7 @@ def _remember(those: Iterable[Outside], root: Path, why: str) -> None:
     known = allowed(root)
     path = root / RECORD
     with writing(path):
-        root.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torn = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
     for each in those:
         if each.sha256 in known:

@@ -56,8 +56,11 @@ def phase_of(path: Path) -> str:
     return "evaluate" if name == "certify" else name if name in PHASES else "other"
 
 
-def phase_costs(run_dir: Path) -> dict[str, Cost]:
+def phase_costs(run_dir: Path, sealed: bool = True) -> dict[str, Cost]:
     """What each finished phase of a run took, by phase.
+
+    Args:
+        sealed: whether the tokens of answers to sealed items are counted; how long those were is for no report.
 
     Raises:
         InputError: a manifest is damaged; names it.
@@ -66,7 +69,8 @@ def phase_costs(run_dir: Path) -> dict[str, Cost]:
     for path in sorted(path for pattern in _MANIFESTS for path in run_dir.glob(pattern)):
         record = read_json(path)
         name = phase_of(path)
-        costs[name] = costs.get(name, Cost()) + Cost(float(record["seconds"]), _work(record))
+        work = _work(record) if sealed or record["phase"] != "certify" else Work()
+        costs[name] = costs.get(name, Cost()) + Cost(float(record["seconds"]), work)
     return costs
 
 

@@ -119,7 +119,7 @@ class RunReader:
             metrics=metrics,
             confusions=confusions,
             prompts=prompts,
-            costs=phase_costs(run_dir) if details else {},
+            costs=phase_costs(run_dir, sealed=False) if details else {},
             price_per_hour=_price(run_dir) if details else None,
         )
         self._evaluations = used
