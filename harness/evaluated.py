@@ -244,19 +244,17 @@ def load_evaluation(folder: Path) -> Evaluation:
         raise InputError(f"{folder}: damaged evaluation ({error})") from error
 
 
-def load_outcomes(folder: Path) -> dict[str, tuple[float, str | None]]:
-    """Correctness (0 to 1) and primary error category by item id, of an evaluation's folder; no texts are read.
+def load_outcomes(folder: Path) -> list[tuple[str, float, str, str | None]]:
+    """Item id, correctness (0 to 1), response and primary error category of each item of an evaluation's folder.
 
     Raises:
         InputError: a file is missing or damaged; names it.
     """
-    scored = _columns(folder / RESPONSES, ("item_id", "correct"))
+    answered = _columns(folder / RESPONSES, ("item_id", "correct", "response"))
     errors = _columns(folder / ERRORS, ("item_id", "primary"))
     try:
         primary = dict(zip(errors["item_id"], errors["primary"], strict=True))
-        return {
-            item: (float(correct), primary.get(item))
-            for item, correct in zip(scored["item_id"], scored["correct"], strict=True)
-        }
+        rows = zip(answered["item_id"], answered["correct"], answered["response"], strict=True)
+        return [(str(item), float(correct), str(response), primary.get(item)) for item, correct, response in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: damaged evaluation ({error})") from error

@@ -16,8 +16,8 @@ from harness.evaluation.work import Work
 from harness.gate.paired import pair
 from harness.gate.verdict import Decision, Paired, Verdict, against
 from harness.loop.profile import Cost
-from harness.reporting.data import Outcomes, ReportData, RoundView
-from harness.reporting.paths import answers_of
+from harness.reporting.data import ReportData, RoundView
+from harness.reporting.outcomes import outcomes_of
 from harness.reporting.summary import optimism_gap
 
 CURVE = (0.045, 0.112, 0.223, 0.205, 0.312, 0.0, 0.348, 0.341, 0.402, 0.418, 0.455, 0.447, 0.471, 0.502)
@@ -37,12 +37,6 @@ def count_categories(evaluation: Evaluation) -> dict[str, int]:
 def paired(before: Evaluation, after: Evaluation) -> Paired:
     """The comparison of two evaluations of the same items."""
     return pair(before.correctness(), after.correctness(), before.clusters())
-
-
-def make_outcomes(number: int, evaluation: Evaluation) -> Outcomes:
-    """What became of each item under the candidate of round ``number``."""
-    both = zip(evaluation.results, evaluation.errors, strict=True)
-    return Outcomes(number, {result.item_id: (result.correct, record.primary) for result, record in both})
 
 
 def _score(evaluation: Evaluation) -> Mapping[str, Any]:
@@ -127,7 +121,7 @@ def _round(
         categories=count_categories(candidate) if scored else {},
         learner={"start": "latest", "learning_rate": 3e-4, "rank": 16},
         met=met,
-        answers=answers_of(candidate) if scored else None,
+        asked=outcomes_of(candidate) if scored else None,
         curation=_curation(targets, rows, hostile),
     )
 
@@ -174,14 +168,12 @@ def make_report_data(
     """
     truth = share or (lambda number: CURVE[0] if all_rejected else CURVE[number])
     baseline = make_evaluation("dev", truth(0), n, 0, hostile=hostile)
-    champion, best, views, outcomes = baseline, 0, [], []
+    champion, best, views = baseline, 0, []
     for number in range(1, rounds + 1):
         candidate = make_evaluation("dev", truth(number), n, number, hostile=hostile)
         better = candidate.score.value > champion.score.value and not all_rejected
         decision = _decision(number, better, crash_round)
         views.append(_round(number, champion, candidate, decision, hostile, best))
-        if decision != "crash":
-            outcomes.append(make_outcomes(number, candidate))
         if decision == "promote":
             champion, best = candidate, number
 
@@ -193,7 +185,6 @@ def make_report_data(
         baseline_dev=baseline,
         champion_dev=champion,
         baseline_dev_fewshot=few,
-        dev_outcomes=tuple(outcomes),
         baseline_categories=count_categories(baseline),
         stopped=f"All {rounds} rounds were done." if finished else "",
         costs={

@@ -10,6 +10,8 @@ import pytest
 from fake_workbench import BETTER, LEAP, RUIN, SAME, TOY_SETTINGS, FakeWorkbench, Halving, decisions, play, starts
 
 from harness.evaluated import load_evaluation
+from harness.reporting.load import load_report_data
+from harness.reporting.outcomes import outcomes_of
 from harness.storage import read_json
 from harness.training.contract import Start
 
@@ -40,6 +42,9 @@ def test_nothing_takes_answers_to_a_part_of_dev_for_the_whole(tmp_path: Path) ->
     assert run.champion_dev(run.state) == load_evaluation(run.round_dir(1) / "dev")
     assert run.ledger.of_kind("round")[1].data["categories"] == {}
     assert read_json(run.round_dir(2) / "verdict.json")["dev"] is None
+    whole, part = load_report_data(run.run_dir).rounds
+    assert whole.asked == whole.answers == outcomes_of(load_evaluation(run.round_dir(1) / "dev"))
+    assert (part.asked, part.answers) == (outcomes_of(load_evaluation(run.round_dir(2) / "dev_partial")), None)
 
 
 def test_after_a_stop_the_learner_goes_on_as_after_any_rejection(tmp_path: Path) -> None:

@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fixture import make_outcomes, make_report_data
+from report_fixture import make_report_data
 from report_items import make_evaluation
 
+from harness.diagnosis import UNCLASSIFIED
 from harness.evaluated import load_evaluation
 from harness.exceptions import InputError
+from harness.gate.migration import RIGHT
 from harness.ledger import Ledger
-from harness.reporting.answers import OVERVIEW, RIGHT, VERDICTS, Responses, responses
-from harness.reporting.data import Outcomes, ReportData
+from harness.reporting.answers import OVERVIEW, VERDICTS, Responses, responses
+from harness.reporting.data import ReportData
 from harness.reporting.escape import html_value
 from harness.reporting.html import HtmlReporter
 from harness.reporting.load import load_report_data
+from harness.reporting.outcomes import Outcomes, outcomes_of
 from harness.reporting.templates import environment
 
 
@@ -59,11 +62,11 @@ def test_every_item_has_the_verdict_that_its_two_answers_give(tested: ReportData
     before = {record.item_id: record.primary for record in tested.test_before.errors}
     for record in tested.test_after.errors:
         key = record.item_id
-        if old[key] < RIGHT <= new[key]:
+        if old[key] < 1 <= new[key]:
             expected[key] = "fixed"
-        elif new[key] < RIGHT <= old[key]:
+        elif new[key] < 1 <= old[key]:
             expected[key] = "broken"
-        elif new[key] >= RIGHT:
+        elif new[key] >= 1:
             expected[key] = "right"
         else:
             expected[key] = "still failing" if before[key] == record.primary else "changed"
@@ -143,19 +146,21 @@ def dev_run() -> ReportData:
     """Three rounds over the same items: the third, which is not the champion, was broken off after ten of them."""
     data = make_report_data(rounds=3, finished=False, crash_round=None)
     assert data.summary["champion"]["round"] == 2
-    part = dict(list(data.dev_outcomes[2].items.items())[:10])
-    return replace(data, dev_outcomes=(*data.dev_outcomes[:2], Outcomes(3, part)))
+    third = data.rounds[2]
+    assert third.asked is not None
+    part = Outcomes(dict(list(third.asked.states.items())[:10]), {})
+    return replace(data, rounds=(*data.rounds[:2], replace(third, asked=part)))
 
 
 def test_the_path_through_the_rounds_is_each_rounds_outcome() -> None:
     data = dev_run()
     found = responses(data)
-    evaluations = [make_outcomes(0, data.baseline_dev), *data.dev_outcomes]
+    evaluations = [outcomes_of(data.baseline_dev), *(view.asked for view in data.rounds if view.asked)]
     for case in found.cases:
-        asked = [each.items.get(case.item_id) for each in evaluations]
-        marks = "".join("·" if one is None else "✓" if one[0] >= RIGHT else "✗" for one in asked)
+        asked = [each.states.get(case.item_id) for each in evaluations]
+        marks = "".join("·" if one is None else "✓" if one == RIGHT else "✗" for one in asked)
         assert case.history.marks == marks
-        states = [(number, one[0] >= RIGHT) for number, one in enumerate(asked) if one is not None]
+        states = [(number, one == RIGHT) for number, one in enumerate(asked) if one is not None]
         flips = [later[0] for former, later in pairwise(states) if former[1] != later[1]]
         assert list(case.history.changed) == flips
     assert sum("·" in case.history.marks for case in found.cases) == len(found.cases) - 10
@@ -164,12 +169,12 @@ def test_the_path_through_the_rounds_is_each_rounds_outcome() -> None:
 
 def test_the_path_is_said_in_words_too() -> None:
     data = dev_run()
-    (key, before), champion = next(iter(make_outcomes(0, data.baseline_dev).items.items())), data.champion_dev
-    after = make_outcomes(2, champion).items[key]
-    rounds = (Outcomes(1, {key: (0.0, "an_odd_one")}), Outcomes(3, {key: (0.0, "an_odd_one")}), Outcomes(4, {}))
-    rounds = (*rounds, Outcomes(5, {}), Outcomes(6, {key: (0.5, None)}))
-    case = next(c for c in responses(replace(data, dev_outcomes=rounds)).cases if c.item_id == key)
-    first, second = ("right" if right >= RIGHT else str(why).replace("_", " ") for right, why in (before, after))
+    key, before = next(iter(outcomes_of(data.baseline_dev).states.items()))
+    after = outcomes_of(data.champion_dev).states[key]
+    states = {1: {key: "an_odd_one"}, 3: {key: "an_odd_one"}, 4: {}, 5: {}, 6: {key: UNCLASSIFIED}}
+    rounds = [replace(data.rounds[0], number=number, asked=Outcomes(own, {})) for number, own in states.items()]
+    case = next(c for c in responses(replace(data, rounds=rounds)).cases if c.item_id == key)
+    first, second = (state.replace("_", " ") for state in (before, after))
     assert [f"{names}: {what}" for names, what in case.history.stretches] == [
         f"0: {first}",
         "1: an odd one",
@@ -181,23 +186,22 @@ def test_the_path_is_said_in_words_too() -> None:
 
 
 def test_test_items_show_the_untouched_the_certified_and_the_champion_model(tested: ReportData) -> None:
-    certified = make_outcomes(2, make_evaluation("test", 0.1, 600, 2))
-    case = responses(replace(tested, test_certified=certified)).cases[0]
+    certified = outcomes_of(make_evaluation("test", 0.1, 600, 2))
+    summary = {**tested.summary, "test_certified": {"round": 2}}
+    case = responses(replace(tested, summary=summary, test_certified=certified)).cases[0]
     names = ", ".join(names for names, _ in case.history.stretches)
     assert len(case.history.marks) == 3
     assert names == "untouched model, certified (round 2), champion (round 6)"
 
 
-def test_a_runs_outcomes_are_read_from_its_rounds_and_without_texts(tiered_run: Path) -> None:
+def test_a_runs_outcomes_are_read_from_its_rounds(tiered_run: Path) -> None:
     data = load_report_data(tiered_run)
-    assert data.dev_outcomes
-    for found in data.dev_outcomes:
-        folder = tiered_run / "rounds" / f"{found.round:03d}"
-        whole = load_evaluation(next(path for path in (folder / "dev", folder / "dev_partial") if path.is_dir()))
-        assert found == make_outcomes(found.round, whole)
+    asked = [view for view in data.rounds if view.asked]
+    for view in asked:
+        folder = tiered_run / "rounds" / f"{view.number:03d}" / ("dev" if view.answers else "dev_partial")
+        assert view.asked == outcomes_of(load_evaluation(folder))
     recorded = Ledger(tiered_run / "ledger.jsonl", writable=False).of_kind("final")[-1].data
-    certified = data.test_certified
-    assert (certified.round if certified else None) == (recorded["test_certified"] or {"round": None})["round"]
+    assert (data.test_certified is None) == (recorded["test_certified"] is None)
 
 
 def test_everything_but_the_responses_is_under_400_kilobytes(tested: ReportData, tmp_path: Path) -> None:

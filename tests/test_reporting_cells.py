@@ -18,7 +18,7 @@ from harness.gate.migration import RIGHT
 from harness.reporting.cells import repaid, trials
 from harness.reporting.charts import GuardPoint, guard_chart, sparkline
 from harness.reporting.data import ReportData
-from harness.reporting.paths import DevAnswers, answers_of, read_answers
+from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
 from harness.reporting.trajectory import guard_charts, targeted
 
 
@@ -30,18 +30,18 @@ def run(rounds: int = 4) -> ReportData:
 def one_cell(cured: int, moved: int, broken: int, rows: int) -> ReportData:
     """One round on the largest cell, which cured, moved and broke so many items."""
     data = run()
-    base, skills = answers_of(data.baseline_dev), data.baseline_dev.skills()
+    base, skills = outcomes_of(data.baseline_dev), data.baseline_dev.skills()
     cell = max(sorted(data.baseline_categories), key=lambda name: data.baseline_categories[name])
     skill, _, category = cell.rpartition("/")
     own = [item for item, state in base.states.items() if (skills[item], state) == (skill, category)]
     right = [item for item in base.states if skills[item] == skill and item not in own]
     states = {**base.states, **dict.fromkeys(right, RIGHT)}
-    before = DevAnswers(states, {})
+    before = Outcomes(states, {})
     states = states | dict.fromkeys(own[:cured], RIGHT) | dict.fromkeys(own[cured : cured + moved], "another")
     states |= dict.fromkeys(right[:broken], category)
-    first = replace(data.rounds[0], answers=before, entry={**data.rounds[0].entry, "targets": []})
+    first = replace(data.rounds[0], asked=before, entry={**data.rounds[0].entry, "targets": []})
     entry = {**data.rounds[1].entry, "targets": [cell]}
-    view = replace(data.rounds[1], met=1, entry=entry, answers=DevAnswers(states, {}))
+    view = replace(data.rounds[1], met=1, entry=entry, asked=Outcomes(states, {}))
     return replace(data, rounds=[first, replace(view, curation={"delivered_cells": {cell: rows}})])
 
 
@@ -75,10 +75,10 @@ def test_what_repaid_best_comes_first_and_a_round_that_was_not_scored_is_said(tm
     assert "not scored: 3" in pages(data, tmp_path)[0]
 
 
-def test_answers_from_disk_are_those_in_memory(tmp_path: Path) -> None:
+def test_outcomes_from_disk_are_those_in_memory(tmp_path: Path) -> None:
     evaluation = run().champion_dev
     save_evaluation(tmp_path, evaluation)
-    assert read_answers(tmp_path) == answers_of(evaluation)
+    assert read_outcomes(tmp_path) == outcomes_of(evaluation)
 
 
 # --- the drawings

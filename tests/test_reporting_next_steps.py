@@ -18,7 +18,7 @@ from harness.gate.migration import RIGHT
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.escape import visible
 from harness.reporting.next_steps import MOST, NextStep, in_vain, next_steps, suspicious
-from harness.reporting.paths import DevAnswers, answers_of
+from harness.reporting.outcomes import Outcomes, outcomes_of
 
 
 @functools.cache
@@ -137,7 +137,7 @@ def stubborn(rounds: int, score: float = 0.8, answers: tuple[str, ...] = ("no",)
             data.rounds[0],
             number=number,
             entry={**data.rounds[0].entry, "decision": "promote", "dev": {"value": score, "n": 80}},
-            answers=DevAnswers({odd: "wrong_answer"}, {odd: answers[number - 1]}),
+            asked=Outcomes({odd: "wrong_answer"}, {odd: answers[number - 1]}),
         )
         for number in range(1, rounds + 1)
     ]
@@ -150,7 +150,7 @@ def test_items_that_several_good_models_answer_in_the_same_wrong_way_are_listed(
     found = step(data, "relabel")
     assert found is not None
     assert found.items == (odd,)
-    failing = len(answers_of(data.champion_dev).wrong)
+    failing = len(outcomes_of(data.champion_dev).wrong)
     assert f"the same wrong answer to 1 dev item, 1 of the {failing} that still fail" in found.evidence
 
 
@@ -174,7 +174,7 @@ def test_an_item_that_failed_in_another_way_is_not_suspected() -> None:
     data = stubborn(3)
     first = data.rounds[0]
     assert first.answers is not None
-    other = replace(first, answers=replace(first.answers, states=dict.fromkeys(first.answers.states, "too_long")))
+    other = replace(first, asked=replace(first.answers, states=dict.fromkeys(first.answers.states, "too_long")))
     assert suspicious(replace(data, rounds=[other, *data.rounds[1:]])) == ()
 
 
@@ -183,7 +183,7 @@ def test_an_item_that_failed_in_another_way_is_not_suspected() -> None:
 
 def curated(got: int, mined: int, pool: int, cell: str | None = None) -> tuple[ReportData, str]:
     data = run()
-    champion, skills = answers_of(data.champion_dev), data.champion_dev.skills()
+    champion, skills = outcomes_of(data.champion_dev), data.champion_dev.skills()
     worst = cell or next(f"{skills[item]}/{champion.states[item]}" for item in champion.wrong)
     curation = {"asked_cells": {worst: 100}, "delivered_cells": {worst: got}, "mined": mined}
     manifest = {**data.manifest, "identity": {"data": {"items": {"pool": pool}}}}
@@ -221,7 +221,7 @@ def test_no_data_is_asked_for_where_rows_were_found_or_nothing_fails() -> None:
 def unmoved(rounds: int, cured: int = 0) -> ReportData:
     """Rounds that trained 50 rows each on one cell, of which each cured ``cured`` items."""
     data = run()
-    base = answers_of(data.baseline_dev)
+    base = outcomes_of(data.baseline_dev)
     skills = data.baseline_dev.skills()
     cell = max(sorted(data.baseline_categories), key=lambda name: data.baseline_categories[name])
     own = [item for item, state in base.states.items() if f"{skills[item]}/{state}" == cell]
@@ -233,7 +233,7 @@ def unmoved(rounds: int, cured: int = 0) -> ReportData:
             number=number,
             met=0,
             entry={**data.rounds[0].entry, "targets": [cell], "decision": "reject"},
-            answers=DevAnswers(states, base.wrong),
+            asked=Outcomes(states, base.wrong),
             curation={"delivered_cells": {cell: 50}},
         )
         for number in range(1, rounds + 1)

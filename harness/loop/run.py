@@ -177,6 +177,10 @@ class Run:
         self._evaluations[folder] = found
         return found
 
+    def loaded(self, folder: Path) -> Evaluation | None:
+        """The same where it is in memory; nothing is read for it."""
+        return self._evaluations.get(folder)
+
 
 def phase_key(identity: Mapping[str, Any], *parts: Any) -> str:
     """Hash of a phase's inputs: the run's identity (of its manifest) and whatever else it depends on."""

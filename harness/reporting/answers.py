@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeVar
 
+from harness.diagnosis import UNCLASSIFIED
 from harness.errors.contract import ErrorRecord
 from harness.evaluated import Evaluation
 from harness.evaluation.choices import unsaid
 from harness.evaluation.items import ItemResult
-from harness.reporting.data import Outcomes, ReportData
+from harness.gate.migration import RIGHT
+from harness.gate.pairing import RIGHT as RIGHT_FROM
+from harness.reporting.data import ReportData
 from harness.reporting.differences import Spans, differing
 from harness.reporting.escape import Excerpt, head, shorten, tail, visible
+from harness.reporting.outcomes import Outcomes, outcomes_of
 
 T = TypeVar("T", str, int)
-
-RIGHT = 1.0
-"""Score from which a response counts as right, as in the gate's paired comparison."""
 
 UNSAID = "[another continuation was likelier]"
 """Stands for the response where a continuation was scored and greedy decoding would not have given it."""
@@ -224,26 +225,24 @@ def _spread(cases: Sequence[Case]) -> list[Case]:
 
 def _evaluations(
     data: ReportData, before: Evaluation, after: Evaluation, champion: int, opened: bool
-) -> list[tuple[str, Outcomes]]:
-    """Name and outcomes of each evaluation of the items, in order: the rounds on dev, the models on test."""
-    own = {0: _outcomes(0, before), champion: _outcomes(champion, after)}
+) -> list[tuple[int, str, Outcomes]]:
+    """Round, name and outcomes of each evaluation of the items, in order: the rounds on dev, the models on test."""
+    own = {0: outcomes_of(before), champion: outcomes_of(after)}
     if not opened:
-        own = {each.round: each for each in data.dev_outcomes} | own  # the champion's as it was asked last
-        return [(str(number), own[number]) for number in sorted(own)]
-    certified = data.test_certified
-    named = [("untouched model", own[0])]
-    if certified is not None and certified.round not in own:
-        named.append((f"certified (round {certified.round})", certified))
-    return [*named, (f"champion (round {champion})", own[champion])] if champion else named
+        asked = {view.number: view.asked for view in data.rounds if view.asked}
+        own = asked | own  # the champion's as it was asked last
+        return [(number, str(number), own[number]) for number in sorted(own)]
+    named = [(0, "untouched model", own[0])]
+    if data.test_certified is not None:
+        certified = int(data.summary["test_certified"]["round"])
+        if certified not in own:
+            named.append((certified, f"certified (round {certified})", data.test_certified))
+    return [*named, (champion, f"champion (round {champion})", own[champion])] if champion else named
 
 
-def _outcomes(number: int, evaluation: Evaluation) -> Outcomes:
-    primary = {record.item_id: record.primary for record in evaluation.errors}
-    items = {result.item_id: (result.correct, primary.get(result.item_id)) for result in evaluation.results}
-    return Outcomes(number, items)
-
-
-def _cases(before: Evaluation | None, after: Evaluation, evaluations: Sequence[tuple[str, Outcomes]]) -> list[Case]:
+def _cases(
+    before: Evaluation | None, after: Evaluation, evaluations: Sequence[tuple[int, str, Outcomes]]
+) -> list[Case]:
     old = {result.item_id: result for result in before.results} if before else {}
     old_errors = {record.item_id: record for record in before.errors} if before else {}
     errors = {record.item_id: record for record in after.errors}
@@ -283,7 +282,7 @@ def _answer(result: ItemResult, record: ErrorRecord | None, differs: Spans = ())
     return Answer(
         text=excerpt,
         pieces=_pieces(excerpt.segments, differs),
-        right=result.correct >= RIGHT,
+        right=result.correct >= RIGHT_FROM,
         length=len(text),
         category=primary,
         labels=tuple(
@@ -329,20 +328,20 @@ def _verdict(was: Answer | None, now: Answer) -> str:
     return "still failing" if was.category == now.category else "changed"
 
 
-def _history(item_id: str, evaluations: Sequence[tuple[str, Outcomes]]) -> History:
+def _history(item_id: str, evaluations: Sequence[tuple[int, str, Outcomes]]) -> History:
     marks, said, changed = "", [], []
     last: bool | None = None
-    for name, outcomes in evaluations:
-        asked = outcomes.items.get(item_id)
-        if asked is None:
+    for number, name, outcomes in evaluations:
+        state = outcomes.states.get(item_id)
+        if state is None:
             marks += "·"
             said.append((name, "not asked"))
             continue
-        right = asked[0] >= RIGHT
+        right = state == RIGHT
         marks += "✓" if right else "✗"
-        said.append((name, "right" if right else (asked[1] or "wrong").replace("_", " ")))
+        said.append((name, "wrong" if state == UNCLASSIFIED else state.replace("_", " ")))
         if last is not None and right != last:
-            changed.append(outcomes.round)
+            changed.append(number)
         last = right
     stretches = []
     for what, run in groupby(said, key=lambda pair: pair[1]):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.diagnosis import UNCLASSIFIED
 from harness.evaluated import Evaluation
 from harness.gate.migration import RIGHT, Migration, migrations
-from harness.reporting.answers import RIGHT as RIGHT_FROM
 from harness.reporting.charts import sparkline
 from harness.reporting.data import ReportData
 from harness.reporting.escape import shorten, visible
+from harness.reporting.outcomes import outcomes_of
 
 
 @dataclass(frozen=True)
@@ -122,18 +121,9 @@ class MigrationTable:
 def migration_tables(before: Evaluation, after: Evaluation) -> tuple[MigrationTable, ...]:
     """One table for each skill in which anything fails, before or after; items that both have alone count."""
     shared = before.correctness().keys() & after.correctness().keys()
-    was, now = _states(before.only(shared)), _states(after.only(shared))
+    was, now = (outcomes_of(each.only(shared)).states for each in (before, after))
     found = migrations(was, now, before.only(shared).skills())
     return tuple(_migration_table(each) for each in found if len(each.states) > 1)
-
-
-def _states(evaluation: Evaluation) -> dict[str, str]:
-    """Item to `RIGHT` or to the primary category of its error."""
-    primary = {record.item_id: record.primary for record in evaluation.errors}
-    return {
-        result.item_id: RIGHT if result.correct >= RIGHT_FROM else primary.get(result.item_id) or UNCLASSIFIED
-        for result in evaluation.results
-    }
 
 
 def _migration_table(found: Migration) -> MigrationTable:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.gate.migration import RIGHT
 from harness.reporting.data import ReportData, RoundView
-from harness.reporting.paths import DevAnswers, answers_of
+from harness.reporting.outcomes import Outcomes, outcomes_of
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Repaid:
 
 def trials(data: ReportData) -> list[Trial]:
     """One for each cell that a scored round targeted, rounds in order; rounds without answers are left out."""
-    base = answers_of(data.baseline_dev)
-    known: dict[int, DevAnswers] = {0: base, **{view.number: view.answers for view in data.rounds if view.answers}}
+    base = outcomes_of(data.baseline_dev)
+    known: dict[int, Outcomes] = {0: base, **{view.number: view.answers for view in data.rounds if view.answers}}
     skills = data.baseline_dev.skills()
     found = []
     for view in data.rounds:
@@ -82,7 +82,7 @@ def trials(data: ReportData) -> list[Trial]:
     return found
 
 
-def _trials(view: RoundView, before: DevAnswers, after: DevAnswers, skills: Mapping[str, str]) -> list[Trial]:
+def _trials(view: RoundView, before: Outcomes, after: Outcomes, skills: Mapping[str, str]) -> list[Trial]:
     moves = Counter(
         (skills.get(item, ""), before.states[item], state)
         for item, state in after.states.items()
@@ -117,9 +117,9 @@ def repaid(data: ReportData) -> tuple[Repaid, ...]:
     for view in data.rounds:
         for cell in view.entry["targets"]:
             targeted.setdefault(str(cell), []).append(view.number)
-    champion = answers_of(data.champion_dev) if data.summary["champion"]["round"] else answers_of(data.baseline_dev)
+    champion = outcomes_of(data.champion_dev) if data.summary["champion"]["round"] else outcomes_of(data.baseline_dev)
     skills = data.baseline_dev.skills()
-    before, now = _failing(answers_of(data.baseline_dev), skills), _failing(champion, skills)
+    before, now = _failing(outcomes_of(data.baseline_dev), skills), _failing(champion, skills)
     rows = [
         _repaid(cell, rounds, own.get(cell, ()), before.get(cell, 0), now.get(cell, 0))
         for cell, rounds in targeted.items()
@@ -142,5 +142,5 @@ def _repaid(cell: str, rounds: Sequence[int], own: Sequence[Trial], before: int,
     )
 
 
-def _failing(answers: DevAnswers, skills: Mapping[str, str]) -> Counter[str]:
+def _failing(answers: Outcomes, skills: Mapping[str, str]) -> Counter[str]:
     return Counter(f"{skills.get(item, '')}/{state}" for item, state in answers.states.items() if state != RIGHT)

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness.evaluated import Evaluation
 from harness.evaluation.choices import unsaid
 from harness.evaluation.items import ItemResult
-from harness.reporting.answers import RIGHT, UNSAID
+from harness.gate.pairing import RIGHT
+from harness.reporting.answers import UNSAID
 from harness.reporting.data import ReportData
 from harness.reporting.escape import shorten, visible
 from harness.reporting.standing import worn_label

@@ -10,7 +10,7 @@ from harness.evaluated import Evaluation
 from harness.gate.verdict import Paired, Verdict
 from harness.loop.profile import Cost
 from harness.reporting.metrics import MetricRow
-from harness.reporting.paths import DevAnswers
+from harness.reporting.outcomes import Outcomes
 from harness.reporting.standing import gate_words, outcome
 
 
@@ -32,7 +32,8 @@ class RoundView:
         futility: ``{"asked", "of", "e", "delta"}`` where the evaluation was broken off
             (`harness.gate.verdict.FutilityStop`); ``entry["dev"]`` is ``None`` then.
         met: round of the champion that the candidate was compared with.
-        answers: the candidate's on dev; ``None`` where they were not read or there are none.
+        asked: what became of the dev items that the candidate was asked, which are not all where the evaluation was
+            broken off; ``None`` where they were not read or there are none.
         guard: its ``Score`` on the guard, where that was asked in the round.
         curation: ``curation.json`` (asked and delivered rows by origin and by cell, shortages) with ``mined``, the
             pool rows that were asked for it.
@@ -49,9 +50,14 @@ class RoundView:
     tier: Mapping[str, Any] | None = None
     futility: Mapping[str, Any] | None = None
     met: int = 0
-    answers: DevAnswers | None = None
+    asked: Outcomes | None = None
     guard: Mapping[str, Any] | None = None
     curation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> Outcomes | None:
+        """What became of dev; ``None`` too where not all of it was asked."""
+        return self.asked if self.entry.get("dev") is not None else None
 
     @property
     def outcome(self) -> str:
@@ -70,19 +76,6 @@ class RoundView:
 
 
 @dataclass(frozen=True)
-class Outcomes:
-    """What became of each item in one evaluation, without its texts.
-
-    Attributes:
-        round: whose answers they are; 0 is the untouched model.
-        items: item id to correctness (0 to 1) and primary error category, if any; only items that were asked.
-    """
-
-    round: int
-    items: Mapping[str, tuple[float, str | None]]
-
-
-@dataclass(frozen=True)
 class ReportData:
     """Everything a reporter may show about a run, finished or not.
 
@@ -97,7 +90,6 @@ class ReportData:
         guard_before, guard_after: the guard's evaluations, where there is a guard.
         final_round: round of the champion that ``test_after`` and ``guard_after`` are of; ``None`` before the end.
         baseline_categories: failing dev items of round 0 by ``"skill/category"``.
-        dev_outcomes: of each round that asked dev items, whole or in part, in order; only where the page is asked for.
         test_certified: of the certified model on test, where it is not the champion and test is shown.
         metrics: the figures of each skill on each set of items, before and after.
         confusions: ``{"items", "skill", "before", "before_fewshot", "after"}`` of each classification skill, the last
@@ -122,7 +114,6 @@ class ReportData:
     guard_after: Evaluation | None = None
     final_round: int | None = None
     baseline_categories: Mapping[str, int] = field(default_factory=dict)
-    dev_outcomes: Sequence[Outcomes] = ()
     test_certified: Outcomes | None = None
     metrics: Sequence[MetricRow] = ()
     confusions: Sequence[Mapping[str, Any]] = ()

@@ -29,7 +29,7 @@ class Reports:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._reader = RunReader(run.run_dir, run.load)
+        self._reader = RunReader(run.run_dir, run.load, loaded=run.loaded)
         self._page_of: int | None = None
         self.seconds = 0.0
         self._failed = False

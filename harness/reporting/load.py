@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.evaluated import SCORES, Evaluation, load_evaluation, load_outcomes
+from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.exceptions import InputError
 from harness.ledger import BY_HAND, Ledger
 from harness.loop.final import CERTIFIED
@@ -17,9 +17,9 @@ from harness.loop.phases import signed
 from harness.loop.profile import phase_costs
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, PARTIAL, champion_folder
-from harness.reporting.data import Outcomes, ReportData, RoundView
+from harness.reporting.data import ReportData, RoundView
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
-from harness.reporting.paths import read_answers
+from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
 from harness.reporting.registry import prepared, render
 from harness.reporting.summary import build_summary
 from harness.state.kept import WORN
@@ -37,6 +37,7 @@ class RunReader:
         run_dir: the run's folder.
         load_dev: reads a dev evaluation's folder; a run in progress has them in memory.
         load: reads the folder of any other.
+        loaded: the dev evaluation of a folder where it is in memory.
     """
 
     def __init__(
@@ -44,20 +45,20 @@ class RunReader:
         run_dir: Path,
         load_dev: Callable[[Path], Evaluation] = load_evaluation,
         load: Callable[[Path], Evaluation] = load_evaluation,
+        loaded: Callable[[Path], Evaluation | None] = lambda _: None,
     ) -> None:
         self._run_dir = run_dir
+        self._loaded = loaded
         self._load_dev, self._load = load_dev, load
         self._evaluations: dict[Path, Evaluation] = {}
         self._measured = Measured()
-        self._outcomes: dict[Path, Outcomes] = {}
         self._views: dict[int, RoundView] = {}  # without their rows, which would be most of the memory
 
     def read(self, ledger: Ledger, rows: bool = True, worn: bool = False, details: bool = True) -> ReportData:
         """What there is to show after the last entry of ``ledger``.
 
         Args:
-            rows: whether each round comes with its training rows and what became of each dev item, which the page
-                alone shows.
+            rows: whether each round comes with its training rows, which the page alone shows.
             worn: whether a test result is shown that has been chosen by (`harness.state.kept.WORN`).
             details: whether what stands beside the summary is read as well: each candidate's answers, its guard, its
                 curation, what the phases cost.
@@ -87,6 +88,7 @@ class RunReader:
         tested = finals[-1].data["champion"] if finals else 0
         stop = ledger.ending
         ended = (final if tested else base) if final else None
+        certified = bool(finals and finals[-1].data.get(CERTIFIED))
         shown = bool(finals) and (worn or (finals[-1].data.get("openings") or 0) < WORN)
         metrics, confusions = self._metrics(
             evaluation, dev if champion else None, final if tested else None, test=shown
@@ -114,8 +116,7 @@ class RunReader:
             baseline_categories=ledger.of_kind("baseline")[0].data["categories"],
             stopped=str(stop.data["reason"]) if stop else "",
             ledger_head=ledger.head,
-            dev_outcomes=self._dev_outcomes(entries) if rows else (),
-            test_certified=self._test_certified(final, finals[-1].data) if rows and final and shown else None,
+            test_certified=read_outcomes(final / CERTIFIED) if rows and final and shown and certified else None,
             metrics=metrics,
             confusions=confusions,
             prompts=prompts,
@@ -125,23 +126,24 @@ class RunReader:
         self._evaluations = used
         return data
 
-    def _outcome(self, folder: Path, number: int) -> Outcomes:
-        if folder not in self._outcomes:
-            self._outcomes[folder] = Outcomes(number, load_outcomes(folder))
-        return self._outcomes[folder]
+    def _outcomes(self, folder: Path) -> Outcomes:
+        """What is in memory is not read again."""
+        loaded = self._loaded(folder)
+        return read_outcomes(folder) if loaded is None else outcomes_of(loaded)
 
-    def _dev_outcomes(self, entries: Sequence[Mapping[str, Any]]) -> list[Outcomes]:
-        """Of each round that asked dev items; where it was broken off, of the items that were asked."""
-        found = []
-        for number in (entry["round"] for entry in entries):
-            folder = self._run_dir / "rounds" / f"{number:03d}"
-            asked = [path for path in (folder / "dev", folder / f"dev{PARTIAL}") if path.is_dir()]
-            found += [self._outcome(path, number) for path in asked[:1]]
-        return found
-
-    def _test_certified(self, folder: Path, recorded: Mapping[str, Any]) -> Outcomes | None:
-        result = recorded.get(CERTIFIED)
-        return self._outcome(folder / CERTIFIED, result["round"]) if result else None
+    def _detailed(self, view: RoundView, folder: Path) -> RoundView:
+        """``view`` with what stands in the round's folder beside its verdict, as far as it is there."""
+        guard, curation, mined = folder / "guard" / SCORES, folder / "curation.json", folder / "mine.done.json"
+        asked = [path for path in (folder / "dev", folder / f"dev{PARTIAL}") if path.is_dir()]
+        made = read_json(curation) if curation.is_file() else {}
+        if mined.is_file():
+            made = {**made, "mined": read_json(mined)["result"].get("mined")}
+        return replace(
+            view,
+            asked=self._outcomes(asked[0]) if asked else None,
+            guard=read_json(guard).get("score") if guard.is_file() else None,
+            curation=made,
+        )
 
     def _metrics(
         self, evaluation: Callable[..., Evaluation], dev: Path | None, champion: Path | None, test: bool
@@ -196,24 +198,9 @@ class RunReader:
                 futility=data.get("futility"),
                 met=met,
             )
-            self._views[data["round"]] = _detailed(view, folder) if details else view
+            self._views[data["round"]] = self._detailed(view, folder) if details else view
         view = self._views[data["round"]]
         return replace(view, rows=read_jsonl(folder / "train.jsonl")) if rows else view
-
-
-def _detailed(view: RoundView, folder: Path) -> RoundView:
-    """``view`` with what stands in the round's folder beside its verdict, as far as it is there."""
-    dev, guard, curation = folder / "dev", folder / "guard" / SCORES, folder / "curation.json"
-    mined = folder / "mine.done.json"
-    made = read_json(curation) if curation.is_file() else {}
-    if mined.is_file():
-        made = {**made, "mined": read_json(mined)["result"].get("mined")}
-    return replace(
-        view,
-        answers=read_answers(dev) if view.entry.get("dev") is not None and dev.is_dir() else None,
-        guard=read_json(guard).get("score") if guard.is_file() else None,
-        curation=made,
-    )
 
 
 def _met(ledger: Ledger) -> list[int]:

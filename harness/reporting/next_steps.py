@@ -13,7 +13,7 @@ from harness.gate.alpha import LOOKS
 from harness.reporting.cells import repaid
 from harness.reporting.data import ReportData, RoundView
 from harness.reporting.formatting import integer, interval, percent, plural, points, score_range
-from harness.reporting.paths import answers_of
+from harness.reporting.outcomes import outcomes_of
 from harness.reporting.prompting import setting
 from harness.reporting.words import detectable
 
@@ -155,7 +155,7 @@ def suspicious(data: ReportData) -> tuple[str, ...]:
         return ()
     last = good[-AGREEING:]
     found = []
-    for item, text in answers_of(data.champion_dev).wrong.items():
+    for item, text in outcomes_of(data.champion_dev).wrong.items():
         texts = {answers.wrong.get(item, "").strip() for answers in last} | {text.strip()}
         states = {answers.states.get(item) for answers in last}
         if len(texts) == 1 and len(states) == 1 and texts != {""}:
@@ -167,7 +167,7 @@ def _relabel(data: ReportData) -> NextStep | None:
     items = suspicious(data)
     if not items:
         return None
-    failing = len(answers_of(data.champion_dev).wrong)
+    failing = len(outcomes_of(data.champion_dev).wrong)
     evidence = (
         f"{AGREEING} promoted models gave the same wrong answer to {plural(len(items), 'dev item')}, "
         f"{len(items)} of the {failing} that still fail. Read their golds; models of one run are not independent."
@@ -181,7 +181,7 @@ def _gather(data: ReportData) -> NextStep | None:
     if view is None:
         return None
     asked, got = view.curation["asked_cells"], view.curation.get("delivered_cells", {})
-    champion = answers_of(data.champion_dev)
+    champion = outcomes_of(data.champion_dev)
     skills = data.champion_dev.skills()
     failing = Counter(f"{skills[item]}/{champion.states[item]}" for item in champion.wrong)
     short = [cell for cell, rows in asked.items() if got.get(cell, 0) < rows / 2 and failing[cell] > 0]
