@@ -73,8 +73,18 @@ def test_the_figures_are_the_summarys(data: ReportData) -> None:
     assert found["test/after", 6] == test["after"]["value"]
     assert [found[f"test/gain{end}", 6] for end in ("", "_low", "_high")] == [test["delta"], *test["ci95"]]
     assert found["guard/score", 0] == guard["before"]["value"]
-    assert found["guard/score", 6] == guard["after"]["value"]
+    assert [found[f"guard/{arm}", 6] for arm in ("before", "after")] == [
+        guard[arm]["value"] for arm in ("before", "after")
+    ]
     assert found["guard/gain", 6] == guard["delta"]
+
+
+def test_the_guard_is_told_of_each_round_that_asked_it(data: ReportData) -> None:
+    assert data.guard_before is not None
+    score = data.guard_before.score.as_dict()
+    views = [replace(view, guard=score if view.number in (2, 4) else None) for view in data.rounds]
+    told = [point for point in tracking.points(replace(data, rounds=views)) if point.key == "guard/score"]
+    assert [(point.step, point.value) for point in told] == [(step, score["value"]) for step in (0, 2, 4)]
 
 
 def test_the_loss_goes_on_over_the_rounds_and_what_is_not_finite_is_counted(data: ReportData) -> None:

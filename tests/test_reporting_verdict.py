@@ -22,7 +22,7 @@ from harness.reporting.data import ReportData
 from harness.reporting.figures import figures
 from harness.reporting.formatting import interval, points
 from harness.reporting.next_steps import NextStep
-from harness.reporting.provenance import Fact, amount, facts, flops, money, short_count
+from harness.reporting.provenance import Fact, amount, facts, flops, money, short_count, watt_hours
 from harness.reporting.words import compare
 
 
@@ -190,7 +190,19 @@ def test_operations_of_an_unknown_model_are_not_guessed() -> None:
 
 
 def test_energy_is_not_made_up() -> None:
-    assert fact(run(), "Energy").text == "not recorded"
+    assert fact(run(), "Energy").text == "not known"
+
+
+def test_energy_is_added_up_and_how_much_of_the_time_it_covers_is_said() -> None:
+    costs = {
+        "train": Cost(60.0, joules={"gpu": 7200.0, "processor": 1800.0}, metered=60.0),
+        "mine": Cost(30.0, joules={"gpu": 3600.0}, metered=30.0),
+        "baseline": Cost(90.0),
+    }
+    found = fact(replace(run(), costs=costs), "Energy")
+    assert found.text == "3.5 Wh"
+    assert "in 1 min 30 s of 3 min 00 s: gpu 3.0 Wh, processor 0.5 Wh." in found.note
+    assert watt_hours(7.2e6) == "2.00 kWh"
 
 
 def test_a_hostile_command_is_shown_as_one_quoted_line(tmp_path: Path) -> None:

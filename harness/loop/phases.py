@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.evaluation.work import counting
 from harness.exceptions import InputError
+from harness.loop.energy import metering
 from harness.storage import canonical_json, read_json, sha256_file, sha256_text, write_json
 
 Clock = Callable[[], float]
@@ -76,7 +77,7 @@ def run_phase(
             else:
                 path.unlink(missing_ok=True)
     begun = clock()
-    with counting() as work:
+    with counting() as work, metering() as energy:
         result = body()
     seconds = clock() - begun
     files = {}
@@ -85,5 +86,6 @@ def run_phase(
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] if path.exists() else []
         files.update({p.relative_to(folder).as_posix(): sha256_file(p) for p in found})
     record = {"phase": name, "inputs": inputs, "files": files, "seconds": seconds, "work": work.as_dict()}
+    record |= {"joules": energy.joules} if energy.joules else {}
     write_json(done, signed({**record, "result": result}))
     return {**result, "seconds": seconds}

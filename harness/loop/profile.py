@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluation.work import Work
+from harness.loop.energy import KINDS
 from harness.storage import read_json
 
 _MANIFESTS = ("baseline/*.done.json", "rounds/*/*.done.json", "final/*/*.done.json")
@@ -21,13 +22,19 @@ class Cost:
     Attributes:
         seconds: wall time.
         work: what the model was asked and what it computed.
+        joules: energy by kind of device, as far as the devices told (`harness.loop.energy`).
+        metered: seconds in which some device did.
     """
 
     seconds: float = 0.0
     work: Work = field(default_factory=Work)
+    joules: Mapping[str, float] = field(default_factory=dict)
+    metered: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.seconds + other.seconds, self.work + other.work)
+        kinds = [*self.joules, *(kind for kind in other.joules if kind not in self.joules)]
+        joules = {kind: self.joules.get(kind, 0.0) + other.joules.get(kind, 0.0) for kind in kinds}
+        return Cost(self.seconds + other.seconds, self.work + other.work, joules, self.metered + other.metered)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ def phase_costs(run_dir: Path, sealed: bool = True) -> dict[str, Cost]:
         record = read_json(path)
         name = phase_of(path)
         work = _work(record) if sealed or record["phase"] != "certify" else Work()
-        costs[name] = costs.get(name, Cost()) + Cost(float(record["seconds"]), work)
+        seconds, told = float(record["seconds"]), record.get("joules", {})
+        joules = {kind: float(told[kind]) for kind in KINDS if kind in told}
+        costs[name] = costs.get(name, Cost()) + Cost(seconds, work, joules, seconds if joules else 0.0)
     return costs
 
 

@@ -49,7 +49,7 @@ def facts(data: ReportData) -> tuple[Fact, ...]:
         _time(data),
         _tokens(data),
         _operations(data),
-        Fact("Energy", "not recorded", (), "No phase of this run noted it."),
+        _energy(data),
         _price(data),
     ]
     return tuple(fact for fact in facts if fact is not None)
@@ -146,6 +146,24 @@ def _operations(data: ReportData) -> Fact:
         f"Attention's scores are left out. {KAPLAN}."
     )
     return Fact("FLOPs", f"{total:.2e}", note=note)
+
+
+def _energy(data: ReportData) -> Fact:
+    spent = sum(data.costs.values(), Cost())
+    if not spent.joules:
+        return Fact("Energy", "not known", note="No device told it: see docs/reports.md.")
+    parts = ", ".join(f"{kind} {watt_hours(joules)}" for kind, joules in sorted(spent.joules.items()))
+    note = (
+        f"By the devices' own counters in {duration(spent.metered)} of {duration(spent.seconds)}: {parts}. "
+        "Other work on them is in it, the rest of the machine is not."
+    )
+    return Fact("Energy", watt_hours(sum(spent.joules.values())), note=note)
+
+
+def watt_hours(joules: float) -> str:
+    """``7200`` joules as ``2.0 Wh``, from a thousand of these in kWh."""
+    hours = joules / 3600
+    return f"{hours:.1f} Wh" if hours < 999.95 else f"{hours / 1000:,.2f} kWh"
 
 
 def _price(data: ReportData) -> Fact:

@@ -79,10 +79,11 @@ def began(data: ReportData) -> float:
 def points(data: ReportData) -> tuple[Point, ...]:
     """Every figure of the run; those that are not finite are left out and ``train/losses_not_finite`` counts them.
 
-    By round: ``dev/score`` and ``dev/stderr`` (``dev_fewshot/...`` once), ``round/promoted`` (0 or 1),
-    ``train/rows``, ``train/tokens``, ``train/loss`` (nats a token), ``seconds/PHASE``. At the end ``guard/score`` and
-    ``test/before``, ``test/after``, ``test/fewshot`` (each with ``_stderr``), ``test/gain`` with ``_low`` and
-    ``_high``. A test that has been chosen by is ``test_worn/...``.
+    By round: ``dev/score`` and ``dev/stderr`` (``dev_fewshot/...`` once), ``guard/...`` of each candidate that was
+    asked it, ``round/promoted`` (0 or 1), ``train/rows``, ``train/tokens``, ``train/loss`` (nats a token),
+    ``seconds/PHASE``. At the end ``test/before``, ``test/after``, ``test/fewshot`` (each with ``_stderr``),
+    ``test/gain`` with ``_low`` and ``_high``, and the same of ``guard/``. A test that has been chosen by is
+    ``test_worn/...``.
     """
     return tuple(point for point in _points(data) if math.isfinite(point.value))
 
@@ -95,6 +96,7 @@ def _points(data: ReportData) -> Iterator[Point]:
     baseline = summary["baseline"]
     yield from _score("dev", 0, baseline["dev"], at)
     yield from _score("dev_fewshot", 0, baseline.get("dev_fewshot"), at)
+    yield from _score("guard", 0, data.guard_before.score.as_dict() if data.guard_before else None, at)
     step = 0
     for view, seconds in zip(data.rounds, spent, strict=True):
         entry = view.entry
@@ -103,6 +105,7 @@ def _points(data: ReportData) -> Iterator[Point]:
         step += len(view.losses)
         at += seconds
         yield from _score("dev", view.number, entry.get("dev"), at)
+        yield from _score("guard", view.number, view.guard, at)
         for key, value in _round(view.outcome, entry).items():
             yield Point(key, view.number, value, at)
         bad = sum(not math.isfinite(loss) for _, loss in view.losses)
@@ -123,10 +126,6 @@ def _round(outcome: str, entry: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _final(data: ReportData, last: int, at: float) -> Iterator[Point]:
-    if data.guard_before is not None:
-        yield from _score("guard", 0, data.guard_before.score.as_dict(), at)
-    if data.guard_after is not None and last:
-        yield from _score("guard", last, data.guard_after.score.as_dict(), at)
     for name in ("test", "guard"):
         found = data.summary.get(name)
         if not found:
@@ -136,7 +135,7 @@ def _final(data: ReportData, last: int, at: float) -> Iterator[Point]:
         for key, value in (("gain", found["delta"]), ("gain_low", low), ("gain_high", high)):
             yield Point(f"{name}/{key}", last, float(value), at)
         for arm, key in (("before", "before"), ("before_fewshot", "fewshot"), ("after", "after")):
-            if name != "guard" and found.get(arm):
+            if found.get(arm):
                 yield Point(f"{name}/{key}", last, float(found[arm]["value"]), at)
                 yield Point(f"{name}/{key}_stderr", last, float(found[arm]["stderr"]), at)
 
