@@ -106,7 +106,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
                 return _convert(value, option, where)
             except InputError:
                 continue
-        raise InputError(f"{where} is {value!r}; expected {hint}")
+        raise InputError(f"{where} is {value!r}; expected {_words(hint)}")
     if origin is list:
         if isinstance(value, list):
             return [_convert(item, typing.get_args(hint)[0], where) for item in value]
@@ -133,8 +133,25 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             return Path(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    expected = "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
-    raise InputError(f"{where} is {value!r}; expected {expected}")
+    raise InputError(f"{where} is {value!r}; expected {_words(hint)}")
+
+
+def _words(hint: Any) -> str:
+    """A type as its values are written in YAML: ``pass, fail or null``, ``str or {name: str}``."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    *most, last = (word for option in options for word in _option(option))
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _option(hint: Any) -> list[str]:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return list(map(str, inner))
+    if origin is list:
+        return [f"list of {_words(inner[0])}"]
+    if origin is dict:
+        return [f"{{name: {_words(inner[1])}}}"]
+    return ["null" if hint is type(None) else getattr(hint, "__name__", str(hint))]
 
 
 def not_yaml(path: Path, error: Exception) -> InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -124,6 +125,13 @@ def test_runs_are_read_as_their_summaries_have_them(run: Path) -> None:
     assert line.curve[0] == summary["baseline"]["dev"]["value"]
     assert len(line.curve) == 1 + summary["rounds_done"]
     assert line.began.startswith("20")
+
+
+def test_a_copied_run_goes_by_its_folder(run: Path, tmp_path: Path) -> None:
+    write_reports(run)
+    shutil.copytree(run, tmp_path / "copy")
+    rows = sheets(read_history(tmp_path), 5)[0].rows
+    assert [str(row[0]).split()[0] for row in rows] == ["copy", run.name]
 
 
 def test_one_run_can_be_named_itself(run: Path) -> None:

@@ -27,6 +27,7 @@ class Outer:
     folder: Path | None = None
     either: str | list[str] = "all"
     flag: bool = False
+    doubt: Literal["pass", "fail"] | None = None
     inner: Inner = field(default_factory=Inner)
 
 
@@ -38,7 +39,9 @@ def read(folder: Path, text: str | bytes) -> YamlFile:
 
 def test_a_file_becomes_a_dataclass(tmp_path: Path) -> None:
     text = "count: 3\nfolder: /a\neither: [x, y]\nflag: yes\ninner:\n  rate: 2\n  kind: fancy\n"
-    assert read(tmp_path, text).build(Outer) == Outer("none", 3, Path("/a"), ["x", "y"], True, Inner(2.0, "fancy"))
+    assert read(tmp_path, text).build(Outer) == Outer(
+        "none", 3, Path("/a"), ["x", "y"], True, inner=Inner(2.0, "fancy")
+    )
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "inner:\n", "---\n"])
@@ -64,17 +67,19 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     [
         ("count: 1\nnmae: x\n", ":2: unknown field 'nmae'. Did you mean 'name'?"),
         ("inner:\n  rate: 1\n  knd: plain\n", ":3: unknown field 'inner.knd'. Did you mean 'kind'?"),
-        ("zzz: 1\n", ":1: unknown field 'zzz'. Known: count, either, flag, folder, inner, name."),
-        ("1: x\n", ":1: unknown field '1'. Known: count, either, flag, folder, inner, name."),
+        ("zzz: 1\n", ":1: unknown field 'zzz'. Known: count, doubt, either, flag, folder, inner, name."),
+        ("1: x\n", ":1: unknown field '1'. Known: count, doubt, either, flag, folder, inner, name."),
         ("inner:\n  kind: fance\n", ":2: field 'inner.kind' is 'fance'. Did you mean 'fancy'?"),
         ("inner:\n  rate: fast\n", ":2: field 'inner.rate' is 'fast'; expected float"),
         ("inner:\n  rate: null\n", ":2: field 'inner.rate' is None; expected float"),
         ("inner: 3\n", ":1: expected fields below 'inner'"),
         ("inner: []\n", ":1: expected fields below 'inner'"),
         ("inner: false\n", ":1: expected fields below 'inner'"),
+        ("doubt: maybe\n", ":1: field 'doubt' is 'maybe'; expected pass, fail or null"),
+        ("either: 3\n", ":1: field 'either' is 3; expected str or list of str"),
         ("count: '3'\n", ":1: field 'count' is '3'; expected int"),
         ("name: 3\n", ":1: field 'name' is 3; expected str"),
-        ("folder: 3\n", ":1: field 'folder' is 3; expected pathlib.Path | None"),
+        ("folder: 3\n", ":1: field 'folder' is 3; expected Path or null"),
         ("name: null\n", ":1: field 'name' is None; expected str"),
     ],
 )

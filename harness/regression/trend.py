@@ -79,7 +79,8 @@ def _runs(runs: Sequence[RunLine]) -> Sheet:
     columns = ("run", "began", "model", "rounds", "dev", "by round", "test", "guard", "certified")
     rows = []
     for run in runs:
-        name = run.name if run.status == "finished" else f"{run.name} ({run.status})"
+        name = run.folder or run.name  # of a copied run the name is that of the first
+        name = name if run.status == "finished" else f"{name} ({run.status})"
         rows.append(
             (
                 name,
