@@ -64,6 +64,10 @@ def clustered_mean(
     )
 
 
+Figures = Callable[["np.ndarray[Any, Any]"], "Sequence[np.ndarray[Any, Any]]"]
+"""From sums of shape (m, k) to m values of each figure."""
+
+
 def corpus_figure(
     name: str,
     counts: Sequence[Sequence[float]],
@@ -72,29 +76,41 @@ def corpus_figure(
     unit: Unit = "share",
     better: Better = "higher",
 ) -> MetricValue:
-    """A figure that is a function of summed counts, with its standard error from a bootstrap over clusters.
+    """A figure that is a function of summed counts; see `corpus_values`."""
+    return corpus_values((name,), counts, clusters, lambda sums: (figure(sums),), unit, better)[0]
+
+
+def corpus_values(
+    names: Sequence[str],
+    counts: Sequence[Sequence[float]],
+    clusters: Sequence[str],
+    figures: Figures,
+    unit: Unit = "share",
+    better: Better = "higher",
+) -> list[MetricValue]:
+    """Figures that are functions of the same summed counts, with standard errors from one bootstrap over clusters.
 
     Args:
-        counts: shape (n, k): what each item adds to the k sums that the figure is computed from.
+        counts: shape (n, k): what each item adds to the k sums that the figures are computed from.
         clusters: shape (n,), the cluster of each item; clusters are drawn whole, with replacement.
-        figure: from sums of shape (m, k) to m figures; where one is not defined (NaN) the draw is left out.
+        figures: one for each of ``names``; a draw in which one is not defined (NaN) is left out of its error.
     """
     import numpy as np
 
-    names = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
     items = np.asarray(counts, dtype=np.float64).reshape(len(counts), -1)
-    sums = np.zeros((len(names), items.shape[1]))
-    np.add.at(sums, [names[cluster] for cluster in clusters], items)
-    value = float(figure(sums.sum(axis=0, keepdims=True))[0])
-    stderr: float | None = None
-    if len(names) > 1:
+    sums = np.zeros((len(places), items.shape[1]))
+    np.add.at(sums, [places[cluster] for cluster in clusters], items)
+    drawn = []
+    if len(places) > 1:
         rng = np.random.default_rng(SEED)
-        drawn = []
         for _ in range(RESAMPLES // _CHUNK):
-            times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_CHUNK)
-            drawn.append(figure(times @ sums))
-        figures = np.concatenate(drawn)
-        figures = figures[np.isfinite(figures)]
-        stderr = float(figures.std(ddof=1)) if len(figures) > 1 else None
-    method: StderrMethod = "none" if stderr is None else "bootstrap"
-    return MetricValue(name, value, stderr, len(items), len(names), method, unit, better)
+            times = rng.multinomial(len(places), np.full(len(places), 1 / len(places)), size=_CHUNK)
+            drawn.append(figures(times @ sums))
+    found = []
+    for name, value, *draws in zip(names, figures(sums.sum(axis=0, keepdims=True)), *drawn, strict=True):
+        defined = np.concatenate([draw[np.isfinite(draw)] for draw in draws]) if draws else np.empty(0)
+        stderr = float(defined.std(ddof=1)) if len(defined) > 1 else None
+        method: StderrMethod = "none" if stderr is None else "bootstrap"
+        found.append(MetricValue(name, float(value[0]), stderr, len(items), len(places), method, unit, better))
+    return found
