@@ -203,6 +203,8 @@ def test_energy_is_added_up_and_how_much_of_the_time_it_covers_is_said() -> None
     assert found.text == "3.5 Wh"
     assert "in 1 min 30 s of 3 min 00 s: gpu 3.0 Wh, processor 0.5 Wh." in found.note
     assert watt_hours(7.2e6) == "2.00 kWh"
+    price = figures(replace(run(), costs=costs), ())[2]
+    assert price.notes[-2:] == ("3.5 Wh", "money not known")
 
 
 def test_a_hostile_command_is_shown_as_one_quoted_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from harness.evaluated import Evaluation
 from harness.reporting.data import ReportData
 from harness.reporting.formatting import duration, integer, interval, percent, points
 from harness.reporting.next_steps import NextStep
-from harness.reporting.provenance import amount, money, short_count, whole
+from harness.reporting.provenance import amount, money, short_count, watt_hours, whole
 from harness.reporting.standing import worn_label
 from harness.reporting.words import compare, led
 
@@ -108,7 +108,9 @@ def _price(data: ReportData) -> Figure:
     if data.costs:
         notes.append(f"{short_count(whole(data.costs).new_tokens)} generated")
     taken = duration(data.summary["seconds"])
-    notes.append("energy, money not known" if cost is None else "energy not recorded")
+    joules = sum(sum(spent.joules.values()) for spent in data.costs.values())
+    unknown = [*([] if joules else ["energy"]), *(["money"] if cost is None else [])]
+    notes += [*([watt_hours(joules)] if joules else []), *([f"{', '.join(unknown)} not known"] if unknown else [])]
     value = taken if cost is None else f"{amount(cost)}"
     return Figure("Price", value, tuple(notes if cost is None else [taken, *notes]), "manifest")
 
