@@ -110,6 +110,18 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
+
+    Raises:
+        InputError: as `read_json`, or it holds something else.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}; restore the file")
+    return found
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line; blank lines are passed over.
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +17,10 @@ from report_items import HOSTILE
 from test_reporting_html import ALLOWED, Page
 
 from harness.cli.main import main
+from harness.regression.answers import Answer
+from harness.regression.baseline_file import write_baseline
 from harness.regression.index_page import DRAWN, holds_runs, write_index
+from harness.regression.read import read_answers
 from harness.regression.trend_chart import trend_chart
 from harness.reporting.escape import visible
 from harness.reporting.formatting import interval, percent, points
@@ -96,6 +100,51 @@ def test_a_comparison_keeps_to_the_formats_that_are_asked_for(run: Path, capsys:
     assert "--compare writes html, md, json" in capsys.readouterr().err
 
 
+def test_what_has_no_item_in_common_is_not_called_unchanged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run.parent / "other.json"
+    mine = read_answers(run)
+    other = [Answer(f"{place:016x}", "elsewhere", "s", f"c{place}", 1.0) for place in range(4)]
+    write_baseline(path, replace(mine, answers=(*other, *mine.of("guard"))))
+    assert main(["report", str(run), "--compare", str(path), "--format", "md"]) == 0
+    text = (run / "report" / "compare.md").read_text()
+    assert text.startswith("# Nothing in common: ")
+    assert "No change" not in text
+
+
+def test_templates_of_ones_own_are_for_comparison_and_index_too(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("compare.html.j2", "index.html.j2"):
+        (own / name).write_text("<p>ours</p>")
+    assert main(["report", str(run), "--compare", str(run / "baseline"), "--templates", str(own)]) == 0
+    assert (run / "report" / "compare.html").read_text() == "<p>ours</p>"
+    folder = runs_of(run, "one")
+    assert main(["report", str(folder), "--templates", str(own)]) == 0
+    assert (folder / "index.html").read_text() == "<p>ours</p>"
+    (own / "compare.html.j2").write_text("{{ view.absent }}")
+    assert main(["report", str(run), "--compare", str(run / "baseline"), "--templates", str(own)]) == 2
+    assert "compare.html.j2:1: " in capsys.readouterr().err
+
+
+def test_the_summary_is_printed_and_nothing_is_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = (run / "summary.json").read_text()
+    for name in ("summary.json", "summary.md", "report/index.html"):
+        (run / name).unlink()
+    assert main(["report", str(run), "--json"]) == 0
+    assert capsys.readouterr().out == kept
+    assert not any((run / name).exists() for name in ("summary.json", "summary.md", "report/index.html"))
+    assert main(["report", str(run), "--json", "--compare", str(run / "baseline")]) == 2
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "rounds/001/verdict.json", "rounds/001/curation.json"])
+def test_a_file_that_holds_no_object_is_named(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / name).write_text("[]")
+    assert main(["report", str(run)]) == 2
+    assert f"{run / name}: expected a JSON object, found list; restore the file" in capsys.readouterr().err
+
+
 def test_what_cannot_be_compared_ends_with_two(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--compare", str(run / "absent")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
@@ -151,6 +200,23 @@ def test_a_folder_of_runs_gets_an_index(run: Path, opened: list[str], capsys: py
     assert main(["report", str(folder), "--open"]) == 0
     assert capsys.readouterr().out == f"{folder / 'index.html'}\n"
     assert opened == [(folder / "index.html").as_uri()]
+
+
+def test_a_copied_run_goes_by_its_folder_in_the_index(run: Path) -> None:
+    source, _ = page_of(runs_of(run, "one", "two"))
+    for name in ("one", "two"):
+        assert f'<a href="./{name}/report/index.html">{name}</a><small>made as {run.name}</small>' in source
+
+
+def test_the_index_tells_the_gain_of_the_certified_model(run: Path) -> None:
+    folder = runs_of(run, "one")
+    test = read_json(folder / "one" / "summary.json")["test"]
+    rewrite(folder / "one", test_certified={**test, "delta": 0.123, "ci95": [0.1, 0.2]})
+    source, _ = page_of(folder)
+    assert "+12.3" in source
+    assert interval([0.1, 0.2]) in source
+    rewrite(folder / "one", test=None)  # worn: neither is shown
+    assert "+12.3" not in page_of(folder)[0]
 
 
 def test_each_run_has_a_row_with_its_numbers_and_a_link_to_its_report(run: Path) -> None:

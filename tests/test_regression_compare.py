@@ -13,7 +13,7 @@ from harness.exceptions import InputError
 from harness.gate.pairing import pair_outcomes
 from harness.regression.answers import Answer, AnswerSet, Identity
 from harness.regression.compare import compare
-from harness.regression.compare_render import as_dict, as_html, as_markdown, said, verdict
+from harness.regression.compare_render import as_dict, as_html, as_markdown, verdict
 from harness.reporting.formatting import MINUS
 
 
@@ -97,15 +97,15 @@ def test_a_loss_that_chance_explains_is_none() -> None:
 
 def test_what_is_not_confirmed_could_be_chance_and_few_clusters_are_named() -> None:
     same, unsure = compare(answers(1, 0), answers(1, 0)), compare(answers(1, 1, 0), answers(0, 1, 1))
-    assert said(same.tasks[0]) == "no change"
-    assert said(unsure.tasks[0]) == "could be chance"
+    assert same.tasks[0].said == "no change"
+    assert unsure.tasks[0].said == "could be chance"
     scores = [*[0.0] * 30], [*[1.0] * 30]
     sides = [
         AnswerSet(side, tuple(answer(place, score, cluster=f"c{place % 4}") for place, score in enumerate(given)))
         for side, given in zip("AB", scores, strict=True)
     ]
     (row,) = compare(*sides).tasks
-    assert (row.state, said(row)) == ("no change", "could be chance (4 clusters)")
+    assert (row.state, row.said) == ("no change", "could be chance (4 clusters)")
 
 
 def test_a_loss_in_one_skill_shows_beside_a_gain_in_another() -> None:

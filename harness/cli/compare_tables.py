@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.main import one_line
 from harness.regression.compare import CategoryRow, Comparison, Row
-from harness.regression.compare_render import View, p_words, said, view
+from harness.regression.compare_render import View, p_words, view
 from harness.reporting.escape import Excerpt, shorten, visible
 from harness.reporting.formatting import integer, interval, percent, plural, points
 
@@ -157,4 +157,4 @@ def _plain(text: str) -> Text:
 def _state(row: Row | CategoryRow) -> Text:
     from rich.text import Text
 
-    return Text(said(row), style={"improvement": "green", "regression": "red"}.get(row.state, ""))
+    return Text(row.said, style={"improvement": "green", "regression": "red"}.get(row.state, ""))

@@ -10,7 +10,7 @@ import click
 @click.command(short_help="Write a run's report anew, or the index of a folder of runs.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--worn", is_flag=True, help="Show a test result that has been chosen by (from the fourth opening on).")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print what summary.json would hold; write nothing.")
 @click.option(
     "--format",
     "formats",
@@ -41,32 +41,41 @@ def report(
 
     OTHER is whatever 'harness compare' takes: another run, a round, a baseline file, a folder of lm-eval's output.
     """
-    if formats and as_json:
-        raise click.UsageError("--format and --json do not go together", click.get_current_context())
+    for name, given in (("--format", formats), ("--compare", other), ("--open", show), ("--templates", templates)):
+        if as_json and given:
+            raise click.UsageError(f"{name} and --json do not go together", click.get_current_context())
     if show and formats and "html" not in formats:
         raise click.UsageError("--open shows the page: add --format html", click.get_current_context())
     from harness.regression.index_page import holds_runs
 
     if holds_runs(run):
-        if worn or as_json or formats or other or templates:
+        if worn or as_json or formats or other:
             raise click.UsageError(
-                f"{run} is a folder of runs, whose index has no options but --open; name one run, or see "
-                "'harness history --json'",
+                f"{run} is a folder of runs, whose index has no options but --open and --templates; name one run, "
+                "or see 'harness history --json'",
                 click.get_current_context(),
             )
         from harness.regression.index_page import write_index
 
-        page = write_index(run)
+        page = write_index(run, templates)
         click.echo(page)
+    elif as_json:
+        _print_summary(run, worn)
+        return
     else:
-        page = _report(run, worn, as_json, formats, other, templates)
+        page = _report(run, worn, formats, other, templates)
     if show:
         _open(page)
 
 
-def _report(
-    run: Path, worn: bool, as_json: bool, formats: tuple[str, ...], other: str | None, templates: Path | None
-) -> Path:
+def _print_summary(run: Path, worn: bool) -> None:
+    from harness.reporting.json_summary import as_text
+    from harness.reporting.load import load_report_data
+
+    click.echo(as_text(load_report_data(run, worn)), nl=False)
+
+
+def _report(run: Path, worn: bool, formats: tuple[str, ...], other: str | None, templates: Path | None) -> Path:
     """Write what is asked for, say where, and return the page to look at: the comparison where there is one."""
     from harness.reporting.load import write_formats
     from harness.reporting.standing import worn_sentence
@@ -78,17 +87,12 @@ def _report(
     if other is not None:
         from harness.regression.beside import write_comparison
 
-        compared = write_comparison(run, other, formats or ("html", "md", "json"))
-    if as_json:
-        import json
-
-        click.echo(json.dumps(read_json(run / "summary.json"), indent=2))
-    else:
-        for path in [*(written if formats else reversed(written)), *compared]:
-            click.echo(path)
-        sentence = "" if formats else worn_sentence(read_json(run / "summary.json"))
-        if sentence:
-            click.echo(sentence)
+        compared = write_comparison(run, other, formats or ("html", "md", "json"), templates)
+    for path in [*(written if formats else reversed(written)), *compared]:
+        click.echo(path)
+    sentence = "" if formats else worn_sentence(read_json(run / "summary.json"))
+    if sentence:
+        click.echo(sentence)
     return next((path for path in compared if path.suffix == ".html"), page)
 
 

@@ -13,10 +13,22 @@ from harness.gate.pairing import RIGHT, compare_named, first
 from harness.gate.verdict import Paired
 from harness.regression.answers import Answer, AnswerSet, Role
 from harness.regression.matching import SINCE, differences, noted
+from harness.reporting.formatting import plural
 
 ALPHA = 0.05
+FEW_CLUSTERS = 10
+"""Clusters below which not even a difference that all of them share is sure to be confirmed among several rows."""
 State = Literal["improvement", "regression", "no change", "new", "missing"]
 Change = Literal["fixed", "broken", "better", "worse"]
+
+
+def _said(state: State, paired: Paired | None) -> str:
+    """A difference that is not confirmed could be chance, which is not "no change"."""
+    if state != "no change" or paired is None or not (paired.delta or paired.fixed or paired.broken):
+        return state
+    if paired.clusters is None or paired.clusters >= min(FEW_CLUSTERS, paired.n):
+        return "could be chance"
+    return f"could be chance ({plural(paired.clusters, 'cluster')})"
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,11 @@ class Row:
     def n(self) -> int:
         """Documents that both answered."""
         return self.paired.n if self.paired else 0
+
+    @property
+    def said(self) -> str:
+        """The state for people."""
+        return _said(self.state, self.paired)
 
     def as_dict(self) -> dict[str, Any]:
         """A plain object for JSON; ``p`` is of "the second is better", ``p_worse`` of the reverse, both one-sided."""
@@ -82,6 +99,11 @@ class CategoryRow:
     after: int
     paired: Paired
     unjudged: int
+
+    @property
+    def said(self) -> str:
+        """The state for people."""
+        return _said(self.state, self.paired)
 
     def as_dict(self) -> dict[str, Any]:
         """A plain object for JSON."""

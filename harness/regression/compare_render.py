@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.regression.answers import Answer, AnswerSet
 from harness.regression.compare import CategoryRow, Comparison, Flip, Row
 from harness.reporting.escape import Excerpt, head, html_value, markdown_value, tail
 from harness.reporting.formatting import interval, plural, points, probability
-from harness.reporting.templates import environment
+from harness.reporting.templates import fill
 
 SCHEMA = 1
 TEXT = 400
@@ -20,8 +21,6 @@ MARKDOWN_FLIPS, PAGE_FLIPS = 20, 200
 """Changed documents that Markdown and the page show; all are in the JSON object."""
 BRIEF = 160
 """Characters of a prompt that Markdown and the terminal show: its end, where the question stands."""
-FEW_CLUSTERS = 10
-"""Clusters below which not even a difference that all of them share is sure to be confirmed among several rows."""
 FULL = 30
 """Rows up to which Markdown and the terminal show a table in full; of a longer one, what changed."""
 
@@ -51,24 +50,25 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def as_markdown(comparison: Comparison) -> str:
-    """For a pull request or a job summary."""
-    template = environment(None, markdown_value, html=False).get_template("compare.md.j2")
-    return template.render(view=view(comparison, MARKDOWN_FLIPS))
+def as_markdown(comparison: Comparison, templates: Path | None = None) -> str:
+    """For a pull request or a job summary; ``templates`` as in `harness.reporting.templates.fill`."""
+    return fill("compare.md.j2", templates, markdown_value, html=False, view=view(comparison, MARKDOWN_FLIPS))
 
 
-def as_html(comparison: Comparison) -> str:
-    """One page without script and network."""
-    template = environment(None, html_value, html=True).get_template("compare.html.j2")
-    return template.render(view=view(comparison, PAGE_FLIPS, prompt=700))
+def as_html(comparison: Comparison, templates: Path | None = None) -> str:
+    """One page without script and network; ``templates`` as in `harness.reporting.templates.fill`."""
+    shown = view(comparison, PAGE_FLIPS, prompt=700)
+    return fill("compare.html.j2", templates, html_value, html=True, view=shown)
 
 
 def verdict(comparison: Comparison) -> tuple[str, str]:
-    """One word (``better``, ``worse``, ``mixed``, ``no change``) and the sentence that says why."""
+    """``better``, ``worse``, ``mixed``, ``no change`` or ``nothing in common``, and the sentence that says why."""
     down = comparison.regressions
     rows = (*comparison.totals, *comparison.tasks, *comparison.skills)
     up = [row for row in rows if row.state == "improvement"]
     word = "mixed" if up and down else "worse" if down else "better" if up else "no change"
+    if word == "no change" and all(row.paired is None for row in comparison.totals if row.role == "domain"):
+        word = "nothing in common"  # but guards
     sentences = [_sentence(row) for row in comparison.totals]
     finer = [row.name for row in dict.fromkeys((*comparison.tasks, *comparison.skills)) if row.state == "regression"]
     if finer:
@@ -97,16 +97,6 @@ def p_words(row: Row | CategoryRow) -> str:
     if paired.delta < 0:
         return f"p {probability(paired.p_worse)} worse"
     return f"p {probability(paired.p)} better" if paired.delta > 0 else "no difference"
-
-
-def said(row: Row | CategoryRow) -> str:
-    """A row's state for people: a difference that is not confirmed could be chance, which is not "no change"."""
-    paired = row.paired
-    if row.state != "no change" or paired is None or not (paired.delta or paired.fixed or paired.broken):
-        return row.state
-    if paired.clusters is None or paired.clusters >= min(FEW_CLUSTERS, paired.n):
-        return "could be chance"
-    return f"could be chance ({plural(paired.clusters, 'cluster')})"
 
 
 @dataclass(frozen=True)
@@ -158,7 +148,7 @@ class View:
     @staticmethod
     def reading(row: Row | CategoryRow) -> str:
         """What the row says (`said`)."""
-        return said(row)
+        return row.said
 
     @staticmethod
     def p(row: Row | CategoryRow) -> str:

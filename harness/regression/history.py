@@ -32,6 +32,7 @@ class RunLine:
             asked.
         champion, certified: rounds; 0 is the untouched model, ``None`` none.
         test, guard: the summary's own objects; ``None`` where there is none, or where the test is worn and not shown.
+            Test is of the certified model, where there is one.
         folder: name of the run's folder.
         openings: how often its test items were opened over all runs; ``None`` where this run opened none.
     """
@@ -236,7 +237,7 @@ def _run(place: Path) -> RunLine:
             curve=(_value(raw["baseline"]["dev"]), *rounds),
             champion=int(raw["champion"]["round"]),
             certified=None if raw["certified_round"] is None else int(raw["certified_round"]),
-            test=_difference(raw["test"]),
+            test=_difference(raw["test"] and (raw.get("test_certified") or raw["test"])),
             guard=_difference(raw["guard"]),
             folder=place.name,
             openings=None if raw.get("test_openings") is None else int(raw["test_openings"]),

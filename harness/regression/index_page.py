@@ -17,7 +17,7 @@ from harness.regression.trend_chart import trend_chart
 from harness.reporting.escape import html_value
 from harness.reporting.formatting import percent
 from harness.reporting.standing import worn_label
-from harness.reporting.templates import environment
+from harness.reporting.templates import check_folder, fill
 from harness.storage import write_text
 
 PAGE = "index.html"
@@ -47,6 +47,11 @@ class IndexRow:
     time: str
     certified: tuple[int, float | None] | None
     worn: str
+
+    @property
+    def name(self) -> str:
+        """Of its folder: in its files a copied run is still called as the first."""
+        return self.run.folder or self.run.name
 
     @property
     def test(self) -> Mapping[str, Any] | None:
@@ -92,19 +97,22 @@ def holds_runs(folder: Path) -> bool:
     )
 
 
-def write_index(folder: Path) -> Path:
+def write_index(folder: Path, templates: Path | None = None) -> Path:
     """Write ``index.html`` into ``folder``, from the runs' ``summary.json`` alone, and return its path.
 
     The same runs give the same bytes: no clock, no randomness.
+
+    Args:
+        templates: as in `harness.reporting.load.write_formats`.
 
     Raises:
         InputError: there is no run in it.
         EnvironmentFault: the folder cannot be written.
     """
     view = index_view(read_history(folder), folder)
-    template = environment(None, html_value, html=True).get_template("index.html.j2")
+    own = check_folder(templates) if templates is not None else None
     path = folder / PAGE
-    write_text(path, template.render(view=view))
+    write_text(path, fill("index.html.j2", own, html_value, html=True, view=view))
     return path
 
 

@@ -37,7 +37,7 @@ class Comparison:
         rows: ``(name, before Score, after Score, paired comparison)`` of each skill, harm first, all items last.
         power: what so many items can see, in words.
         question, p: what the one-sided p over all items is of, in words, and its value.
-        states: of each skill, and of ``all``.
+        skills: each skill's row, and that of ``all``.
         tasks: where there are several, harm first.
         categories: harm first; answers that show the category, right or wrong.
         counted: rows by state in words, ``1 regression, 3 no change``.
@@ -51,7 +51,7 @@ class Comparison:
     power: str
     question: str
     p: float
-    states: Mapping[str, regression.State]
+    skills: Mapping[str, regression.Row]
     tasks: tuple[regression.Row, ...] = ()
     categories: tuple[regression.CategoryRow, ...] = ()
     counted: str = ""
@@ -91,21 +91,20 @@ def _comparison(
     if before is None or after is None or whole is None:
         return None
     found = regression.compare(_answers("before", before), _answers("after", after))
-    states: dict[str, regression.State] = {row.name: row.state for row in found.skills}
-    states["all"] = found.totals[0].state
+    skills = {row.name: row for row in found.skills} | {"all": found.totals[0]}
     old, new = before.by_skill(), after.by_skill()
     compared = {row.name: row.paired for row in found.skills if row.paired}
     several = sorted(old.keys() & new.keys() & compared.keys()) if len(old) > 1 else []
     rows = [(skill, old[skill].as_dict(), new[skill].as_dict(), compared[skill]) for skill in several]
-    rows.sort(key=lambda row: (ORDER.index(states[row[0]]), row[3].delta, row[0]))
+    rows.sort(key=lambda row: (ORDER.index(skills[row[0]].state), row[3].delta, row[0]))
     rows.append(("all", before.score.as_dict(), after.score.as_dict(), whole))
     tasks = found.tasks if {row.name for row in found.tasks} != {row.name for row in found.skills} else ()
     power = power_line(detectable(whole), 1.0 if differs(whole) else MINIMUM_EFFECT)
     made = Comparison(
-        title, reference, tuple(rows), power, "that it is better", whole.p, states,
+        title, reference, tuple(rows), power, "that it is better", whole.p, skills,
         tasks=_harm_first(tasks) if len(tasks) > 1 else (),
         categories=_harm_first(found.categories),
-        counted=_counted([states[row[0]] for row in rows[:-1]] or [states["all"]]),
+        counted=_counted([skills[row[0]] for row in rows[:-1]] or [skills["all"]]),
     )  # fmt: skip
     if harm:
         power = power.replace("true gain", "true loss")
@@ -128,12 +127,8 @@ def _delta(paired: Paired | None) -> float:
     return paired.delta if paired else 0.0
 
 
-def _counted(states: Sequence[regression.State]) -> str:
-    counts = Counter(states)
+def _counted(rows: Sequence[regression.Row]) -> str:
+    counts = Counter((row.state, row.said.partition(" (")[0]) for row in rows)
+    shown = sorted(counts.items(), key=lambda pair: (ORDER.index(pair[0][0]), pair[0][1]))
     nouns = {"regression": "regression", "improvement": "improvement"}
-    said = [
-        plural(counts[state], nouns[state]) if state in nouns else f"{counts[state]:,} {state}"
-        for state in ORDER
-        if counts[state]
-    ]
-    return ", ".join(said)
+    return ", ".join(plural(n, nouns[state]) if state in nouns else f"{n:,} {word}" for (state, word), n in shown)

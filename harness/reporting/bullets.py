@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.gate.guards import guard_finding
 from harness.gate.power import minimum_detectable_effect
 from harness.reporting.data import ReportData
-from harness.reporting.formatting import integer, interval, points
+from harness.reporting.formatting import integer, interval, percent, points
 from harness.reporting.standing import worn, worn_label
 from harness.reporting.unknowns import MINIMUM_EFFECT, PLANNED_DISCORDANT, differs, watched
 from harness.reporting.words import compare, detectable
@@ -93,6 +93,11 @@ def _forgetting(data: ReportData) -> Bullet:
         return Bullet("Forgetting", "none, the model is untouched.")
     if paired is None or not data.final_round:
         running = data.summary["status"] == "running" or data.final_round == 0
+        champion = data.summary["champion"]["round"]
+        asked = next((view.guard for view in data.rounds if view.number == champion), None)
+        if running and asked and data.guard_before:
+            before = percent(data.guard_before.score.value)
+            return Bullet("Forgetting", f"guard {before} to {percent(asked['value'])} so far; compared at the end.")
         return Bullet(
             "Forgetting", "compared at the end." if running else "not measured: no guard result.", not running
         )

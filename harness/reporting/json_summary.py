@@ -24,9 +24,14 @@ class JsonReporter:
             EnvironmentFault: the folder cannot be written.
         """
         path = out_dir / FILE
-        text = json.dumps(data.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_text(path, text if visible(text) == text else "".join(map(_escaped, text)))
+        write_text(path, as_text(data))
         return path
+
+
+def as_text(data: ReportData) -> str:
+    """What stands in the file."""
+    text = json.dumps(data.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text if visible(text) == text else "".join(map(_escaped, text))
 
 
 def _escaped(character: str) -> str:

@@ -6,7 +6,8 @@ A comparison that was not made is skipped, with the reason; a round that crashed
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.evaluated import Evaluation
@@ -69,6 +70,10 @@ def _properties(paired: Paired) -> tuple[tuple[str, str], ...]:
         "p_better": paired.p,
         "p_worse": paired.p_worse,
     }
+    return _written(figures)
+
+
+def _written(figures: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
     return tuple((key, f"{value:.6g}") for key, value in figures.items())
 
 
@@ -95,11 +100,16 @@ def _test(data: ReportData) -> JunitCase:
     why = _no_test(data)
     if why:
         return _skipped(name, group, why)
-    verdict = headline(data)
+    verdict, certified = headline(data), data.summary.get("test_certified")
     kind = {"better": "", "worse": "worse"}.get(verdict.tone, "not better")
+    said = f"{verdict.word}: {verdict.sentence.removesuffix('.')}"
+    if certified:  # the verdict is of it, so the figures are
+        (low, high), n = certified["ci95"], certified["after"]["n"]
+        figures = {"n": n, "difference": certified["delta"], "low": low, "high": high}
+        return replace(_judged(name, group, kind, said, None), properties=_written(figures))
     paired = compare(data.test_before, data.test_after) if data.summary["test"]["round"] else None
     numbers = f"; {_numbers(paired, 'test')}" if paired else ""
-    return _judged(name, group, kind, f"{verdict.word}: {verdict.sentence.removesuffix('.')}{numbers}", paired)
+    return _judged(name, group, kind, f"{said}{numbers}", paired)
 
 
 def _fewshot(data: ReportData) -> JunitCase:

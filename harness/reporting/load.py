@@ -23,7 +23,7 @@ from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
 from harness.reporting.registry import prepared, render
 from harness.reporting.summary import build_summary
 from harness.state.kept import WORN
-from harness.storage import read_json, read_jsonl, sha256_file, write_json
+from harness.storage import read_json, read_jsonl, read_object, sha256_file, write_json
 from harness.yamlfile import read_yaml
 
 REPORT_FILES = "report/files.json"
@@ -93,7 +93,7 @@ class RunReader:
         metrics, confusions = self._metrics(
             evaluation, dev if champion else None, final if tested else None, test=shown
         )
-        prompts = read_json(prompts_file(run_dir)) if prompts_file(run_dir).is_file() else None
+        prompts = read_object(prompts_file(run_dir)) if prompts_file(run_dir).is_file() else None
         summary = build_summary(ledger, baseline_dev, champion_dev, champion, worn)
         data = ReportData(
             summary={
@@ -102,7 +102,7 @@ class RunReader:
                 "confusion": confusions,
                 "prompts": prompts,
             },
-            manifest=read_json(run_dir / "manifest.json"),
+            manifest=read_object(run_dir / "manifest.json"),
             rounds=[self._view(entry, rows, details, met) for entry, met in zip(entries, _met(ledger), strict=True)],
             baseline_dev=baseline_dev,
             champion_dev=champion_dev,
@@ -135,13 +135,13 @@ class RunReader:
         """``view`` with what stands in the round's folder beside its verdict, as far as it is there."""
         guard, curation, mined = folder / "guard" / SCORES, folder / "curation.json", folder / "mine.done.json"
         asked = [path for path in (folder / "dev", folder / f"dev{PARTIAL}") if path.is_dir()]
-        made = read_json(curation) if curation.is_file() else {}
+        made = read_object(curation) if curation.is_file() else {}
         if mined.is_file():
-            made = {**made, "mined": read_json(mined)["result"].get("mined")}
+            made = {**made, "mined": read_object(mined).get("result", {}).get("mined")}
         return replace(
             view,
             asked=self._outcomes(asked[0]) if asked else None,
-            guard=read_json(guard).get("score") if guard.is_file() else None,
+            guard=read_object(guard).get("score") if guard.is_file() else None,
             curation=made,
         )
 
@@ -189,7 +189,7 @@ class RunReader:
             view = RoundView(
                 number=data["round"],
                 entry={key: data[key] for key in (*keys, "seconds")},
-                verdict=read_json(folder / "verdict.json"),
+                verdict=read_object(folder / "verdict.json"),
                 targets=data["target_details"],
                 losses=[(step, loss) for step, loss in data["losses"]],
                 categories=data["categories"],

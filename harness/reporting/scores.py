@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.reporting.data import ReportData
@@ -39,6 +39,7 @@ def score_lines(data: ReportData) -> tuple[ScoreLine, ...]:
         rows.append(ScoreLine("untouched model, few-shot", fewshot, test.get("before_fewshot"), None, hidden))
     dev = {view.number: view.entry.get("dev") for view in data.rounds} | {champion["round"]: champion["dev"]}
     tested = data.final_round if data.final_round is not None else test.get("round")
+    guards = {view.number: view.guard for view in data.rounds} | ({tested: guard.get("after")} if tested else {})
     answers: dict[int, Mapping[str, Any] | None] = {}
     if again:
         answers[again["round"]] = again["after"]
@@ -52,8 +53,9 @@ def score_lines(data: ReportData) -> tuple[ScoreLine, ...]:
         ]
         name = " ".join(names) or "earlier champion"
         asked = hidden and number in (tested, certified)
-        line = ScoreLine(f"{name}, round {number}", dev.get(number), answers.get(number), None, asked)
-        rows.append(replace(line, guard=guard.get("after")) if number == tested else line)
+        rows.append(
+            ScoreLine(f"{name}, round {number}", dev.get(number), answers.get(number), guards.get(number), asked)
+        )
     return tuple(rows)
 
 

@@ -117,7 +117,7 @@ def check_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder of templates")
     own = data_folder("reports")
-    known = {path.relative_to(own).as_posix() for path in own.rglob("*") if path.suffix in (".j2", ".css")}
+    known = {path.relative_to(own).as_posix() for path in own.rglob("*") if path.suffix in (".j2", ".css", ".js")}
     if not any((folder / name).is_file() for name in known):
         raise InputError(f"{folder}: nothing in it replaces a template; it can hold {', '.join(sorted(known))}")
     return folder.resolve()
