@@ -245,8 +245,8 @@ def test_the_json_has_a_stable_form(tmp_path: Path) -> None:
     assert list(found) == [
         "schema", "source", "rows", "examples", "splits", "roles", "role_notes", "exact_duplicates", "near_duplicates",
         "near_conflicts", "conflicts", "conflicting", "leaks", "empty_prompts", "empty_answers", "cut_answers",
-        "classes", "languages", "languages_of", "private", "chat", "formula_rows", "tokens", "samples", "stops",
-        "warnings",
+        "classes", "languages", "languages_of", "private", "chat", "formula_rows", "off_topic", "tokens", "samples",
+        "stops", "warnings",
     ]  # fmt: skip
     assert found["stops"][0] == {
         "check": "conflicting_labels",

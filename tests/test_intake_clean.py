@@ -50,7 +50,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def clean(file: Path, out: Path, **options: Any) -> Cleaned:
     rows = read_rows(str(file))
-    cleaned = clean_rows(rows, lambda some: take(some).examples, **options)
+    cleaned = clean_rows(rows, take, **options)
     check_output(file, out)
     write_cleaned(file, out, rows, cleaned)
     return cleaned

@@ -254,7 +254,7 @@ def _table(path: Path, text: str, suffix: str) -> Iterator[tuple[str, Mapping[st
 def _header(path: Path, line: int, cells: list[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
     for position, name in enumerate(names, start=1):
-        if not name:
+        if not name and position > 1:  # pandas writes its index as a first column without a name
             raise InputError(f"{at(path, line)}: column {position} has no name; give the first line names of columns")
         if names.index(name) + 1 != position:
             raise InputError(f"{at(path, line)}: two columns are called '{name}'; rename one")
