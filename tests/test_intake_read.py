@@ -78,6 +78,11 @@ def test_a_row_knows_its_line(write: Write) -> None:
     assert first.split is None
 
 
+def test_the_index_that_pandas_writes_has_no_name_and_is_kept_apart(write: Write) -> None:
+    source = write("a.csv", ',prompt,answer\n0,Höhe?,2\n1,b,"c, d"\n')
+    assert values(source) == [{"": str(place), **row} for place, row in enumerate(ROWS)]
+
+
 def test_formulas_are_text(write: Write) -> None:
     cells = ["=1+1", "+SUM(A1)", "-2", '@cmd|"/c calc"!A1']
     source = write(

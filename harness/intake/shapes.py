@@ -314,7 +314,8 @@ def _by_columns(rows: Sequence[Row], every: Sequence[str], said: Columns) -> Sha
     gold = answer or label
     if gold is None:
         raise _no_column("answer", names)
-    prompt = said.prompt or first(PROMPTS, names, (gold, said.context, said.skill, said.cluster))
+    taken = (gold, said.context)
+    prompt = said.prompt or first(PROMPTS, names, (*taken, said.skill, said.cluster)) or first(PROMPTS, names, taken)
     if prompt is None:
         raise _no_column("prompt", names)
     return _fields("text and label" if label else "prompt and answer", prompt, gold, every, said)
