@@ -11,6 +11,8 @@ from typing import Any
 from harness.evaluation.task_files import FunctionName, TaskFile
 from harness.exceptions import at, did_you_mean
 
+_BY_OTHER_WAYS = frozenset({"globals", "locals", "vars", "setattr", "exec"})
+
 
 def check_functions(file: TaskFile) -> Iterator[str]:
     """Names of functions that are not there, one line each with ``file:line`` and the nearest name.
@@ -79,7 +81,9 @@ def _installed(module: str) -> Path | None:
 
 
 def _defined(tree: ast.Module) -> set[str] | None:
-    """Names that a module defines at its top level; ``None`` where ``import *`` or ``__getattr__`` may add others."""
+    """Names that a module defines at its top level; ``None`` where others may come about in other ways."""
+    if any(isinstance(node, ast.Name) and node.id in _BY_OTHER_WAYS for node in ast.walk(tree)):
+        return None
     names: set[str] = set()
     waiting: list[ast.AST] = list(tree.body)
     while waiting:
@@ -91,7 +95,5 @@ def _defined(tree: ast.Module) -> set[str] | None:
         else:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 names.add(node.id)
-            elif isinstance(node, ast.Name) and node.id in ("globals", "vars", "setattr", "exec"):
-                return None  # names may come about in other ways
             waiting += ast.iter_child_nodes(node)
     return None if names & {"*", "__getattr__"} else names
