@@ -98,6 +98,8 @@ def init(
         write_plan(folder, made.files, lambda temporary: _check(temporary, chosen, card))
     allow(folder / "tasks", why="harness init")
     counts = ", ".join(f"{number:,} {split} items" for split, number in made.counts.items())
+    if len(made.counts) == 1:  # whatever its file is called
+        counts = f"{sum(made.counts.values()):,} items, dealt into training, dev, gate and test by a run"
     click.echo(f"wrote {one_line(str(folder))}: domain {chosen}, {counts}")
     click.echo(f"next: cd {one_line(str(folder))} && harness baseline && harness iterate --rounds 5")
 
