@@ -70,6 +70,13 @@ def test_a_model_gives_lengths_and_what_is_given_gives_cost(
     assert tokens["cost"] == pytest.approx(tokens["epoch"] / 1000)
     assert main(["data", "check", str(file), "--model", "tiny"]) == 0
     assert "it costs" not in capsys.readouterr().out
+    for given, says in (
+        (["--model", "tiny", "--price-per-hour", "36"], "no cost of an epoch is told; give --tokens-per-second too"),
+        (["--price-per-hour", "36"], "no cost of an epoch is told; give --model and --tokens-per-second too"),
+        (["--tokens-per-second", "10"], "no time of an epoch is told; give --model too"),
+    ):
+        assert main(["data", "check", str(file), *given]) == 0
+        assert capsys.readouterr().err == f"note: {says}\n"
 
 
 TEXTS = [{"text": row["text"], "label": "Yes" if n % 2 else "no"} for n, row in enumerate(GOOD)]
@@ -136,3 +143,51 @@ def test_clean_never_writes_over_its_file(tmp_path: Path, capsys: pytest.Capture
     assert "is the file that is read" in stopped(capsys, ["clean", str(file), "-o", str(file)])
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_what_was_recognised_and_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.csv"
+    lines = [f"{n},s{n},{row['text']},{row['label']}" for n, row in enumerate(GOOD)]
+    file.write_text("\n".join([",subject,Body,queue", *lines]))
+    assert main(["data", "check", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "recognised text and label: prompt = Body, answer = queue; 3 labels, so a classification",
+        "columns not used: the one without a name (the numbers of rows, as pandas writes them), 'subject'",
+    ]
+
+
+USER, BOT = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "error", "stops"),
+    [
+        (None, "missing_messages_list", True),
+        ([], "missing_messages_list", True),
+        ([USER, {**BOT, "role": "assistent"}], "unrecognized_role", True),
+        ([{"content": "Hi"}, USER, BOT], "message_missing_key", True),
+        ([USER, BOT, "Bye"], "message_data_type", True),
+        ([{**USER, "role": "User"}, BOT], "unrecognized_role", False),
+        ([{"role": "user"}, BOT], "message_missing_key", False),
+        ([{**USER, "mood": "glad"}, BOT], "message_unrecognized_key", False),
+        ([USER, {"role": "assistant", "content": None}], "message_with_null_content", False),
+        ([USER, {"role": "assistant", "content": " "}], "missing_content", False),
+        ([USER], "example_missing_assistant_message", False),
+        ([BOT], "missing_user_message", False),
+        ([USER, BOT, USER], "last_turn_not_assistant", False),
+        ([USER, BOT, BOT], "roles_out_of_order", False),
+    ],
+)  # fmt: skip
+def test_one_conversation_that_cannot_be_read_stops_and_other_errors_warn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], messages: Any, error: str, stops: bool
+) -> None:
+    """The table in docs/data-card.md."""
+    talks = [[{**USER, "content": row["text"]}, {**BOT, "content": f"It is {row['label']}."}] for row in GOOD]
+    file = write(tmp_path / "a.jsonl", [*({"messages": talk} for talk in talks), {"messages": messages}])
+    code = main(["data", "check", str(file), "--json"])
+    out, err = capsys.readouterr()
+    card = json.loads(out)
+    assert card["chat"][error] == 1
+    assert "chat_format" in {problem["check"] for problem in card["warnings"]}
+    assert (code, bool(err)) == ((2, True) if stops else (0, False))
+    assert [problem["check"] for problem in card["stops"]] == (["refused_rows"] if stops else [])

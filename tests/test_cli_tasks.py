@@ -250,6 +250,12 @@ def test_what_ships_is_sound(run: Harness) -> None:
          "filter_list: [{name: a, filter: [{function: takefirst}]}]",
          ":11: unknown filter 'takefirst'. Did you mean 'take_first'?"),
         ("task: toy_add", "task: [toy_add", ":"),
+        ("utils.process_results", "utils.proces_results", ":11: utils.py has no 'proces_results'. Did you mean"),
+        ("utils.process_results", "utls.process_results",
+         ":11: no module 'utls' beside the file or installed. Did you mean 'utils'?"),
+        ("utils.process_results", "harness.evaluation.local_rows.lod",
+         ":11: local_rows.py has no 'lod'. Did you mean 'load'?"),
+        ("utils.process_results", "process_results", ":11: 'process_results' names no module; write !function"),
     ],
 )  # fmt: skip
 def test_each_field_is_checked_with_its_line(run: Harness, here: Path, old: str, new: str, says: str) -> None:
@@ -263,6 +269,17 @@ def test_a_metric_that_lm_eval_lacks_names_the_nearest(run: Harness, here: Path)
     path = here / "tasks" / "toy_guard.yaml"
     rewrite(path, "metric: acc", "metric: acc_nrom")
     assert findings(run, "toy_guard") == [f"{path}:12: unknown metric 'acc_nrom'. Did you mean 'acc_norm'?"]
+    rewrite(path, "metric: acc_nrom", "metric: zzz")
+    (line,) = findings(run, "toy_guard")
+    assert line.startswith(f"{path}:12: unknown metric 'zzz'. Known: acc, acc_all, ")
+
+
+def test_a_first_metric_that_process_results_does_not_return_names_the_nearest(run: Harness, here: Path) -> None:
+    path = here / "tasks" / "toy_add.yaml"
+    rewrite(path, "metric: exact_match", "metric: exact_mtch")
+    assert findings(run, "toy_add") == [
+        "task 'toy_add': process_results does not return its first metric 'exact_mtch'. Did you mean 'exact_match'?"
+    ]
 
 
 def test_a_metric_that_process_results_does_not_return_is_a_finding(run: Harness, here: Path) -> None:
@@ -297,10 +314,16 @@ def test_unknown_keys_under_expects_and_missing_fields_are_findings(run: Harness
 
 
 def test_a_split_that_is_not_there_and_code_that_fails_are_one_line_each(run: Harness, here: Path) -> None:
-    rewrite(here / "tasks" / "toy_add.yaml", "test_split: test", "test_split: tset")
-    (line,) = findings(run, "toy")
-    assert line.startswith("domain 'toy': cannot be loaded: KeyError")
-    rewrite(here / "tasks" / "toy_add.yaml", "test_split: tset", "test_split: test")
+    path = here / "tasks" / "toy_add.yaml"
+    for key, line, split, wrong in (
+        ("training_split", 5, "train", "trian"), ("validation_split", 6, "validation", "validaton"),
+        ("test_split", 7, "test", "tset"),
+    ):  # fmt: skip
+        rewrite(path, f"{key}: {split}", f"{key}: {wrong}")
+        assert findings(run, "toy") == [
+            f"{path}:{line}: {key} is '{wrong}', a split that the data lack. Did you mean '{split}'?"
+        ]
+        rewrite(path, f"{key}: {wrong}", f"{key}: {split}")
     rewrite(here / "tasks" / "utils.py", 'results[0].strip() == doc["target"]', 'results[0].strip() == doc["gold"]')
     assert any("process_results failed: KeyError: 'gold'" in line for line in findings(run, "toy_reverse"))
 

@@ -179,6 +179,16 @@ def test_the_command_in_words_ends_with_3_and_the_remedy_where_something_fails(
     assert "memory at the peak" in out
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_narrow_terminal_cuts_no_name(run: Harness, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = run("--fit", "--device", "cpu")
+    rows = [line.split("\u2502") for line in out.splitlines() if line.startswith("\u2502")]
+    assert [name for cells in rows if (name := cells[1].strip())] == list(KNOWN)
+    assert "\u2026" not in out
+    assert (len(rows) == len(KNOWN)) == (columns == 80)
+
+
 def test_a_device_that_is_not_there_is_a_failure_of_the_check(run: Harness) -> None:
     code, out, _ = run("--device", "cuda:7")
     assert code == 3

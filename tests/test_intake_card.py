@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intake_examples import card_of, checks, example, plain
+from intake_examples import WORDS, card_of, checks, example, plain
 from rich.console import Console
 
 from harness.cli.card_tables import print_card
@@ -245,8 +246,8 @@ def test_the_json_has_a_stable_form(tmp_path: Path) -> None:
     assert list(found) == [
         "schema", "source", "rows", "examples", "splits", "roles", "role_notes", "exact_duplicates", "near_duplicates",
         "near_conflicts", "conflicts", "conflicting", "leaks", "empty_prompts", "empty_answers", "cut_answers",
-        "classes", "languages", "languages_of", "private", "chat", "formula_rows", "tokens", "samples", "stops",
-        "warnings",
+        "classes", "languages", "languages_of", "private", "chat", "formula_rows", "off_topic", "tokens", "samples",
+        "stops", "warnings",
     ]  # fmt: skip
     assert found["stops"][0] == {
         "check": "conflicting_labels",
@@ -267,3 +268,43 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert not any(sign in page for sign in ("http://", "https://", "src=", "@import", "url("))
     assert "default-src 'none'" in page
     assert "prefers-color-scheme: dark" in page
+
+
+def test_ids_that_name_groups_are_no_problem_where_the_user_says_so() -> None:
+    examples = [
+        Example(o.prompt, o.answer, Row({**o.row.values, "id": n // 3}, o.place), label=True)
+        for n, o in enumerate(MANY)
+    ]
+    assert checks(card_of(examples, cluster="id")) == {}
+    twice = [replace(o, row=replace(o.row, values={**o.row.values, "id": max(n, 1)})) for n, o in enumerate(MANY)]
+    assert checks(card_of(twice)) == {"duplicate_ids": True}
+    assert checks(card_of(twice, cluster="id")) == {}
+
+
+def test_blanks_around_a_label_warn_and_can_be_seen() -> None:
+    def with_label(label: str) -> Card:
+        return card_of([*MANY, example("Quite another thing?", label.strip(), "b.jsonl:1", label=True)])
+
+    assert checks(with_label("red")) == {}
+    rows = [Row({"prompt": o.prompt, "label": o.answer}, o.place) for o in MANY]
+    rows[0] = Row({"prompt": MANY[0].prompt, "label": "red "}, MANY[0].place)
+    card = card_of([replace(o, row=row) for o, row in zip(MANY, rows, strict=True)])
+    assert checks(card) == {"label_spelling": False}
+    assert "'red' 29, 'red\u2423' 1 (\u2423 is a blank) (a.jsonl:1)" in card.warnings[0].line
+    within = card_of([*MANY, example("Quite another thing?", "re  d", "b.jsonl:1", label=True)])
+    assert checks(within) == {"label_spelling": True}
+    assert "'re\u2423\u2423d' 1" in within.stops[0].line
+
+
+def test_what_is_added_to_the_file_is_counted_in_roles_and_examples_alone() -> None:
+    sentence = "This is nothing that the shop can say anything about, so please ask someone else"
+    added = [
+        Example(f"Whatever happened to the {word} of old?", sentence, Row({}, "added"), skill="off_topic", cluster=word)
+        for word in WORDS
+    ]
+    few = MANY[:19]
+    card = card_of(few, rows=[one.row for one in few], added=added)
+    assert (card.rows, card.examples, card.off_topic, sum(card.roles.values())) == (19, 39, 20, 39)
+    assert checks(card)["too_few_rows"] is True
+    answers = [replace(one, answer=f"It says {one.prompt[5:40]} and that is all.", label=False) for one in MANY]
+    assert checks(card_of(answers, added=added)) == {}

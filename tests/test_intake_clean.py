@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from intake_examples import WORDS
 
 from harness.exceptions import EnvironmentFault, InputError
 from harness.intake.card import data_card
@@ -50,7 +51,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def clean(file: Path, out: Path, **options: Any) -> Cleaned:
     rows = read_rows(str(file))
-    cleaned = clean_rows(rows, lambda some: take(some).examples, **options)
+    cleaned = clean_rows(rows, take, **options)
     check_output(file, out)
     write_cleaned(file, out, rows, cleaned)
     return cleaned
@@ -258,3 +259,76 @@ def test_where_the_clean_file_cannot_be_written_there_is_no_list_of_changes(
     with pytest.raises(EnvironmentFault):
         clean(file, tmp_path / "b.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+USER, BOT = {"role": "user", "content": "Ask {}"}, {"role": "assistant", "content": "Say {}"}
+TALKS: list[tuple[Any, str]] = [
+    ([USER], "it holds no answer to a question"),
+    ([], "expected a list of messages with 'role' and 'content'; correct the row"),
+    (None, "it has no question and no answer"),
+    ("hello", "expected a list of messages with 'role' and 'content'; correct the row"),
+    ([BOT], "it holds no answer to a question"),
+    ([USER, {**BOT, "role": "robot"}], "message 2: unknown role 'robot'. Did you mean 'bot'?"),
+    ([USER, {**BOT, "content": 7}], "message 2: its content is no text; correct the row"),
+    ([USER, {**BOT, "content": ""}], "it holds no answer to a question"),
+]
+PAIRS: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": "Why {}?", "answer": None}, "it has no answer"),
+    ({"prompt": None, "answer": "So {}."}, "it has no question"),
+    ({"prompt": "Why {}?", "answer": ""}, "it has no answer"),
+    ({"prompt": " ", "answer": "So {}."}, "it has no question"),
+    ({"promt": "Why {}?", "answer": "So {}."}, "'prompt', which other rows have, is missing"),
+]
+WRONG = [*({"messages": talk} for talk, _ in TALKS), *(row for row, _ in PAIRS)]
+
+
+def numbered(row: Any, number: int) -> Any:
+    return json.loads(json.dumps(row).replace("{}", f"{WORDS[number % 20]} {WORDS[number // 20]} {number}"))
+
+
+def refused_by_check(path: Path) -> set[str]:
+    rows = read_rows(str(path))
+    taken = take(rows)
+    card = data_card(taken.examples, rows, refused=taken.reasons)
+    found = {problem.check for problem in card.problems}
+    return found & {"no_usable_row", "refused_rows", "empty_prompt", "empty_answer", "unusable_rows", "chat_format"}
+
+
+@pytest.mark.parametrize(("place", "what", "why"), [
+    *((n, "empty" if talk is None else "unusable", why) for n, (talk, why) in enumerate(TALKS)),
+    *((len(TALKS) + n, "unusable" if "promt" in row else "empty", why) for n, (row, why) in enumerate(PAIRS)),
+])  # fmt: skip
+@pytest.mark.parametrize("at", [0, 5])
+def test_what_check_finds_unusable_is_left_out_with_its_reason(
+    tmp_path: Path, place: int, what: str, why: str, at: int
+) -> None:
+    good: Any = {"messages": [USER, BOT]} if place < len(TALKS) else {"prompt": "Why {}?", "answer": "So {}."}
+    rows = [numbered(good, n) for n in range(20)]
+    rows.insert(at, numbered(WRONG[place], 21))
+    file, out = write(tmp_path / "a.jsonl", rows), tmp_path / "b.jsonl"
+    assert refused_by_check(file)
+    (note,) = clean(file, out).notes
+    assert (note.place, note.what) == (f"{file}:{at + 1}", what)
+    assert note.why.startswith(why)
+    assert refused_by_check(out) == set()
+    assert len(read_rows(str(out))) == 20
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.booleans(), st.lists(st.integers(0, 12), min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_check_passes_what_clean_has_gone_over(tmp_path: Path, chat: bool, wrong: list[int], order: Any) -> None:
+    good: Any = {"messages": [USER, BOT]} if chat else {"prompt": "Why {}?", "answer": "So {}."}
+    bad = [WRONG[n] for n in wrong if (n < len(TALKS)) == chat]
+    rows = [numbered(row, n) for n, row in enumerate([good] * 12 + bad)]
+    order.shuffle(rows)
+    file, out = write(tmp_path / "a.jsonl", rows), tmp_path / "b.jsonl"
+    cleaned = clean(file, out)
+    assert len(cleaned.notes) == len(bad)
+    assert refused_by_check(out) == set()
+
+
+def test_an_index_without_a_name_stays_in_the_clean_file(tmp_path: Path) -> None:
+    file, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    file.write_text(",prompt,answer\n0,Why?,So.\n1,Ask jane@example.org,Yes.\n2,Why?,So.\n")
+    clean(file, out)
+    assert out.read_text() == ",prompt,answer\n0,Why?,So.\n1,Ask [EMAIL],Yes.\n"

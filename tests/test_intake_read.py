@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.exceptions import EnvironmentFault, InputError
+from harness.intake.hub import looks_like_id
 from harness.intake.read import MAX_LINE, read_rows, split_of
 
 ROWS = [{"prompt": "Höhe?", "answer": "2"}, {"prompt": "b", "answer": "c, d"}]
@@ -76,6 +77,11 @@ def test_a_row_knows_its_line(write: Write) -> None:
     first, second = read_rows(write("a.csv", 'prompt,answer\n"two\nlines",2\nb,c\n'))
     assert (first.place.rpartition(":")[2], second.place.rpartition(":")[2]) == ("2", "4")
     assert first.split is None
+
+
+def test_the_index_that_pandas_writes_has_no_name_and_is_kept_apart(write: Write) -> None:
+    source = write("a.csv", ',prompt,answer\n0,Höhe?,2\n1,b,"c, d"\n')
+    assert values(source) == [{"": str(place), **row} for place, row in enumerate(ROWS)]
 
 
 def test_formulas_are_text(write: Write) -> None:
@@ -176,8 +182,23 @@ def test_two_files_of_one_name_are_refused(write: Write, tmp_path: Path) -> None
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no such file or folder" in refusal(str(tmp_path / "no.jsonl"))
-    assert "no such file or folder" in refusal("mails.jsonl")
+    for name in ("mails.jsonl", "mails.xlsx", "data/mails.csv", "data/mails.xlsx", "mails.cvs", "./mails", "/mails"):
+        assert f"{name}: no such file or folder. Give a file, a folder or a data set id" in refusal(name)
     assert "holds no .jsonl" in refusal(str(tmp_path / "empty"))
+
+
+def test_the_nearest_file_is_named(write: Write) -> None:
+    source = write("mails.csv", "prompt,answer\na,b\n")
+    assert refusal(source.replace("mails", "mail")).endswith("no such file or folder. Did you mean 'mails.csv'?")
+
+
+def test_a_spreadsheet_is_to_be_saved_as_csv(write: Write) -> None:
+    assert refusal(write("a.xlsx", b"PK")).endswith("files; save it as CSV")
+
+
+@pytest.mark.parametrize("name", ["squad", "owner/name-v1.1", "owner/name:configuration.v2", "glue:mrpc"])
+def test_names_of_data_sets_are_looked_for_as_such(name: str) -> None:
+    assert looks_like_id(name)
 
 
 def test_an_unreadable_file_is_said(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

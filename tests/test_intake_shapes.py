@@ -10,11 +10,12 @@ import pytest
 
 from harness.exceptions import InputError
 from harness.intake.columns import Columns
-from harness.intake.example import Example, Row, Turn
+from harness.intake.example import Example, FileSplit, Row, Turn
 from harness.intake.form import infer_form, new_tokens
 from harness.intake.shapes import UNANSWERABLE, Shape, recognise
 
 Values = Mapping[str, Any]
+SPLITS: tuple[FileSplit, ...] = ("train", "test")
 
 
 def rows(*values: Values) -> list[Row]:
@@ -281,3 +282,90 @@ def test_length_follows_the_right_answers() -> None:
     assert new_tokens([90], "sql") == 120
     assert new_tokens([5000], "json") == 512
     assert new_tokens([10] * 99 + [5000], "long") == 16
+
+
+def test_ids_that_name_groups_are_accepted_where_the_user_says_so() -> None:
+    values = [{"id": n // 3, "prompt": f"p{n}", "answer": f"c{n}"} for n in range(9)]
+    assert "where ids name groups, add --cluster id" in refusal(values)
+    _, examples = read(values, Columns(cluster="id"))
+    assert [len({example.cluster for example in examples[n : n + 3]}) for n in (0, 3, 6)] == [1, 1, 1]
+    assert len({example.cluster for example in examples}) == 3
+
+
+def test_ids_may_begin_anew_in_each_split() -> None:
+    found = [Row({"id": n, "prompt": f"{split} {n}", "answer": "c"}, "f", split) for split in SPLITS for n in range(3)]
+    assert recognise(found).prompt == "prompt"
+
+
+def test_ids_and_labels_that_are_private_are_masked_in_messages() -> None:
+    line = refusal([{"id": "jane@example.org", "prompt": n, "answer": "c"} for n in "pq"])
+    assert "id '[EMAIL]' is that of f.jsonl:1 too" in line
+    for labels in (["Jane@example.org", "jane@example.org", "b"] * 3, ["a"] * 9 + ["jane@example.org"]):
+        line = refusal(mails(labels))
+        assert "[EMAIL]" in line
+        assert "ane@" not in line
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (Columns(prompt="text", answer="text"), "--prompt and --answer both name 'text'"),
+        (Columns(prompt="text", label="text"), "--prompt and --label both name 'text'"),
+        (Columns(context="label", label="label"), "--label and --context both name 'label'"),
+        (Columns(prompt="sql"), "'sql' is taken for the prompt and for the answer"),
+    ],
+)
+def test_one_column_cannot_be_two_things(columns: Columns, says: str) -> None:
+    rows = [{"text": f"t{n}", "label": "ab"[n % 2], "sql": "SELECT a"} for n in range(8)]
+    assert says in refusal(rows, columns)
+
+
+def test_a_column_may_be_the_skill_or_the_cluster_too() -> None:
+    _, examples = read(mails(["a", "b"] * 5), Columns(skill="label", cluster="text"))
+    assert {example.skill for example in examples} == {"a", "b"}
+
+
+def test_more_labels_than_an_instruction_should_list_are_taken_where_the_user_calls_them_so() -> None:
+    values = mails([f"intent {n % 101:03}" for n in range(404)])
+    shape, _ = read(values)
+    assert shape.labels == ()
+    assert shape.notices == (
+        "'label' has 101 values, more than 100: taken as free answers, not as labels (--label label overrules that)",
+    )
+    shape, examples = read(values, Columns(label="label"))
+    assert (len(shape.labels), shape.notices) == (101, ())
+    assert infer_form(shape, examples).scoring == "label"
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ([f"title {n}" for n in range(20)], "'label' has 20 values in 20 rows"),
+        (["a\nb", "c"] * 10, "'label' has values of several lines (f.jsonl:1)"),
+        ([["a"], ["b"]] * 10, "'label' holds lists, not labels"),
+    ],
+)
+def test_why_there_is_no_classification_is_said(labels: list[Any], why: str) -> None:
+    shape, _ = read(mails(labels), Columns(label="label"))
+    assert shape.labels == ()
+    assert shape.notices[0].startswith(why)
+
+
+@pytest.mark.parametrize("name", ["body", "Description", "ISSUE"])
+def test_the_prompts_of_a_service_desk_are_known(name: str) -> None:
+    shape, _ = read([{"subject": "s", name: f"p{n}", "queue": "ab"[n % 2]} for n in range(8)])
+    assert (shape.prompt, shape.labels) == (name, ("a", "b"))
+    assert shape.notices == ("columns not used: 'subject'",)
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+def test_the_numbers_of_rows_that_pandas_writes_are_ignored_with_a_line(index: str) -> None:
+    shape, _ = read([{index: n, "text": f"t{n}", "label": "ab"[n % 2]} for n in range(8)])
+    assert (shape.prompt, shape.answer) == ("text", "label")
+    named = index or "the one without a name"
+    assert shape.notices == (f"columns not used: {named} (the numbers of rows, as pandas writes them)",)
+
+
+def test_a_conversation_is_recognised_though_its_first_row_is_broken() -> None:
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    assert recognise(rows({"messages": []}, {"messages": talk})).kind == "conversation"

@@ -106,6 +106,14 @@ def test_what_a_package_brings_is_listed_with_its_version(installed: Path, run: 
         assert (each["package"], each["version"], each["builtin"], each["error"]) == ("tiny-plugin", "1.2.3", False, "")
 
 
+def test_the_list_of_domains_has_those_of_packages(installed: Path, here: Path, run: Harness) -> None:
+    code, out, err = run("tasks")
+    assert (code, "error" in err) == (0, False)
+    lines = out.splitlines()
+    assert "tiny_sums: generate_until (plugin tiny)" in lines
+    assert any(line.startswith("helpdesk: ") and "plugin" not in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "why"),
     [

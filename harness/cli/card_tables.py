@@ -9,7 +9,7 @@ from rich.text import Text
 from harness.intake.card import Card
 from harness.intake.card_page import LABELS, Rows, card_view
 from harness.reporting.escape import visible
-from harness.reporting.formatting import percent
+from harness.reporting.formatting import percent, plural
 
 _LABELS = 12
 
@@ -18,7 +18,9 @@ def print_card(card: Card, console: Console | None = None) -> None:
     """Print a card's findings, what stops first."""
     console = console or Console(highlight=False)
     view = card_view(card)
-    console.print(_line(f"{card.source}: {card.rows:,} rows, {card.examples:,} examples"), soft_wrap=True)
+    more = f", {card.off_topic:,} of them added questions of other subjects" if card.off_topic else ""
+    counts = f"{plural(card.rows, 'row')}, {plural(card.examples, 'example')}{more}"
+    console.print(_line(f"{card.source}: {counts}"), soft_wrap=True)
     _counts(console, "split", view.splits, card.rows)
     _counts(console, "role", view.roles, view.dealt)
     for note in card.role_notes:

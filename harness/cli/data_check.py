@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from harness.cli.options import epoch_options
 from harness.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def _columns(command: _F) -> _F:
 @click.argument("file")
 @_columns
 @click.option("--model", help="Count tokens as this model does: embedded model, local folder or Hugging Face id.")
-@click.option("--tokens-per-second", type=click.FloatRange(min=0, min_open=True), help="Measured speed of training.")
-@click.option("--price-per-hour", type=click.FloatRange(min=0), help="Of the machine, in any currency.")
+@epoch_options
 @click.option("--html", type=_PATH, help="Write the data card as a page, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 def check(
@@ -59,14 +59,17 @@ def check(
     from harness.intake.card_page import card_json, write_page
     from harness.intake.columns import Columns
 
-    card = _card(file, Columns(**columns), model, tokens_per_second, price_per_hour)
+    card, recognised = _card(file, Columns(**columns), model, tokens_per_second, price_per_hour)
     if as_json:
         import json
 
         click.echo(json.dumps(card_json(card), indent=2, ensure_ascii=False))
     else:
         from harness.cli.card_tables import print_card
+        from harness.cli.main import one_line
 
+        for line in recognised:
+            click.echo(one_line(line))
         print_card(card)
     if html is not None:
         write_page(card, html)
@@ -79,8 +82,10 @@ def check(
 
 def _card(
     source: str, columns: Columns, model: str | None, tokens_per_second: float | None, price_per_hour: float | None
-) -> Card:
+) -> tuple[Card, list[str]]:
+    """The card, and what was recognised, line by line."""
     from harness.cli.main import one_line
+    from harness.cli.options import say_what_an_epoch_lacks
     from harness.cli.session import quiet_libraries
     from harness.intake.card import data_card
     from harness.intake.check import take
@@ -89,12 +94,13 @@ def _card(
     from harness.intake.write import prompts_of
 
     quiet_libraries()
+    say_what_an_epoch_lacks(model is not None, tokens_per_second, price_per_hour)
     text = model_text(model) if model else None
     if text is not None and text.notice:
         click.echo(one_line(text.notice), err=True)
     rows = read_rows(source)
     taken = take(rows, columns)
-    return data_card(
+    card = data_card(
         taken.examples,
         rows,
         text.tokenizer if text else None,
@@ -103,9 +109,11 @@ def _card(
         model=text.name if text else "",
         context=text.context_length if text else None,
         tokens_per_second=tokens_per_second,
-        refused=taken.refused,
+        refused=taken.reasons,
+        cluster=columns.cluster,
         prompts=prompts_of(taken.shape, taken.examples) if text else None,
     )
+    return card, [taken.shape.describe(), *taken.shape.notices]
 
 
 @click.command()
@@ -144,7 +152,7 @@ def clean(
     check_output(file, out)
     rows = read_rows(str(file))
     named = Columns(**columns)
-    cleaned = clean_rows(rows, lambda some: take(some, named).examples, near=near, keep=keep)
+    cleaned = clean_rows(rows, lambda some: take(some, named), near=near, keep=keep)
     write_cleaned(file, out, rows, cleaned)
     counts = dict(sorted(Counter(note.what for note in cleaned.notes).items()))
     summary = {"rows": len(rows), "kept": len(cleaned.kept), "changes": counts}

@@ -91,12 +91,14 @@ def _print_fit(found: dict[str, Any]) -> None:
 
     from harness.cli.main import one_line
 
-    title = f"memory at the peak, and whether it fits the {found['free_bytes'] / 1e9:.1f} GB free on {found['device']}"
+    free = f"{found['free_bytes'] / 1e9:.1f} GB free on {found['device']}"
+    title = f"memory at the peak in GB, and whether it fits the {free}"
     table = Table(title=title, title_justify="left")
     for name in ("model", "parameters", "inference", "lora", "qlora", "full"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+        # Names stay whole; where the terminal is narrower than 80 columns, figures go on two lines.
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name == "model", overflow="fold")
     for row in found["models"]:
-        cells = [f"{need['bytes'] / 1e9:.1f} GB {need['fits']}" for need in row["needs"].values()]
+        cells = [f"{need['bytes'] / 1e9:,.1f} {need['fits']}" for need in row["needs"].values()]
         table.add_row(Text(one_line(row["model"])), f"{row['parameters'] / 1e6:,.0f} M", *cells)
     Console(highlight=False).print(table)
     click.echo("yes: at most 70% of what is free; tight: less than what is free; libraries are in it (docs/doctor.md)")

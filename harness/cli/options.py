@@ -38,6 +38,28 @@ _RUN_OPTIONS = (
 )
 
 
+def epoch_options(command: _F) -> _F:
+    """Add the options that say what an epoch takes: ``tokens_per_second`` and ``price_per_hour``."""
+    speed, price = click.FloatRange(min=0, min_open=True), click.FloatRange(min=0)
+    command = click.option("--price-per-hour", type=price, help="Of the machine, in any currency.")(command)
+    return click.option("--tokens-per-second", type=speed, help="Measured speed of training.")(command)
+
+
+def say_what_an_epoch_lacks(model: bool, tokens_per_second: float | None, price_per_hour: float | None) -> None:
+    """One line on standard error where speed or price were given, but not all that time or cost of an epoch take.
+
+    Args:
+        model: whether its tokenizer is known.
+    """
+    if tokens_per_second is None and price_per_hour is None:
+        return
+    lacking = [] if model else ["--model"]
+    lacking += ["--tokens-per-second"] if tokens_per_second is None else []
+    if lacking:
+        what = "time" if price_per_hour is None else "cost"
+        click.echo(f"note: no {what} of an epoch is told; give {' and '.join(lacking)} too", err=True)
+
+
 def run_options(command: _F) -> _F:
     """Add the options that define a run; the function gets them as keyword arguments."""
     for option in reversed(_RUN_OPTIONS):

@@ -18,17 +18,23 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @_CONFIG
 @click.pass_context
 def tasks(context: click.Context, config: Path | None) -> None:
-    """List the domains that ship with the package, and those in the include_path of harness.yaml."""
+    """List the domains that ship with the package, those in the include_path of harness.yaml and those of plugins."""
     if context.invoked_subcommand is not None:
         return
     from harness.cli.main import one_line
     from harness.config import load_settings
+    from harness.evaluation.folders import plugin_folders
     from harness.evaluation.task_files import listed
     from harness.locate import data_folder
 
     folders = [*map(Path, load_settings(config, {}).include_path), data_folder("tasks")]
-    for name, holds in listed(folders).items():
-        click.echo(one_line(f"{name}: {holds if isinstance(holds, str) else ', '.join(holds)}"))
+    known: set[str] = set()
+    brought = [(f" (plugin {plugin})", [folder]) for plugin, folder in plugin_folders().items()]
+    for origin, found in [("", folders), *brought]:
+        for name, holds in listed(found).items():
+            if name not in known:  # as it is found by its name: what comes first wins
+                click.echo(one_line(f"{name}: {holds if isinstance(holds, str) else ', '.join(holds)}{origin}"))
+            known.add(name)
 
 
 @tasks.command()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from harness.evaluation.find import find_tasks
 from harness.evaluation.items import Item, Role, item_id
 from harness.evaluation.prompts import read_prompts
+from harness.evaluation.split_names import check_splits, task_that_failed
 from harness.evaluation.task_metrics import TaskMetrics, gold_text, task_metrics
 from harness.exceptions import HarnessError, InputError, did_you_mean
 from harness.locate import data_folder
@@ -241,13 +242,22 @@ def _load_one(name: str, include_paths: Sequence[Path]) -> dict[str, DomainTask]
     except HarnessError:
         raise
     except Exception as error:
+        if isinstance(error, KeyError) and (failed := task_that_failed(error)) is not None:
+            check_splits(failed.config.task, failed, _file(manager.task_index.get(failed.config.task)))
         raise InputError(f"domain '{name}': {_task_error(error)}") from error
     if not loaded:
         raise InputError(f"domain '{name}' holds no task")
+    for task_name, task in loaded.items():
+        check_splits(task_name, task, _file(manager.task_index.get(task_name)))
     return {
         task_name: task_handle(task_name, task, _folder(manager.task_index.get(task_name)))
         for task_name, task in loaded.items()
     }
+
+
+def _file(entry: Any) -> Path | None:
+    path = getattr(entry, "yaml_path", None)
+    return Path(path) if path else None
 
 
 def _folder(entry: Any) -> Path | None:

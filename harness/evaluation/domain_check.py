@@ -79,7 +79,8 @@ def _gold(domain: Domain, items: Sequence[Item]) -> tuple[list[str], int]:
         try:
             result = scored_gold(domain, item)
         except InputError as error:
-            findings.append(str(error))
+            if str(error) not in findings:  # what is wrong with the task is the same for each item
+                findings.append(str(error))
             continue
         if result.correct < 1.0:
             metric = domain.tasks[item.task].metric

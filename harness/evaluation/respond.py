@@ -13,7 +13,7 @@ from harness.evaluation.engine import Engine, GenerationRequest, Progress, Scori
 from harness.evaluation.items import FinishReason, Item, ItemResult
 from harness.evaluation.task_metrics import gold_answer, references
 from harness.evaluation.work import asked
-from harness.exceptions import HarnessError, InputError
+from harness.exceptions import HarnessError, InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -259,6 +259,11 @@ def _result(
     if handle.metrics.stand_in:
         numbers[handle.metric] = _stand_in(handle, item, answers[0], response)
     numbers |= figures or {}
+    if handle.metric not in metrics and handle.metric not in numbers:
+        raise InputError(
+            f"task '{item.task}': process_results does not return its first metric '{handle.metric}'."
+            f"{did_you_mean(handle.metric, map(str, metrics))}"
+        )
     if handle.metric not in numbers:
         raise InputError(
             f"task '{item.task}': process_results gives no number for its first metric '{handle.metric}' "

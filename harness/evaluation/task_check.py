@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from harness.evaluation.task_files import FunctionName, TaskFile, merged
+from harness.evaluation.task_functions import check_functions
 from harness.exceptions import InputError, did_you_mean
 
 _HARNESS_GENERATION = frozenset({"until", "max_gen_toks"})
@@ -42,6 +43,7 @@ def check_task_file(file: TaskFile) -> list[str]:
     found += _unknown_in(file, "generation_kwargs", _generation())
     found += _metrics(file, whole)
     found += _filters(file)
+    found += check_functions(file)
     return found
 
 
@@ -130,7 +132,7 @@ def _metrics(file: TaskFile, whole: Mapping[str, Any]) -> Iterator[str]:
 
 def _near(name: str, known: Collection[str]) -> str:
     hint = did_you_mean(name, known)
-    return hint if hint.startswith(" Did") else " Give a process_results that returns it, or one of lm-eval's metrics."
+    return hint if hint.startswith(" Did") else f"{hint} One of your own: a process_results that returns it."
 
 
 def _filters(file: TaskFile) -> Iterator[str]:

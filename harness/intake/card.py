@@ -59,7 +59,7 @@ class Card:
     Attributes:
         source: what was read.
         rows: records of the file.
-        examples: usable questions with answers.
+        examples: questions with answers; ``off_topic`` of them are added to those of the file.
         splits: rows by the split of their file; ``none`` where files have no split.
         roles: examples by role, as `harness.evaluation.roles` deals them.
         role_notes: where a split stands in for another.
@@ -98,6 +98,7 @@ class Card:
     private: tuple[Private, ...]
     chat: Mapping[ChatError, int] | None
     formula_rows: int
+    off_topic: int
     tokens: TokenFinding | None
     samples: Mapping[str, tuple[Sample, ...]]
     problems: tuple[Problem, ...]
@@ -125,6 +126,8 @@ def data_card(
     tokens_per_second: float | None = None,
     roles: Mapping[Role, Collection[int]] | None = None,
     refused: Sequence[InputError] = (),
+    cluster: str | None = None,
+    added: Sequence[Example] = (),
     prompts: Sequence[str] | None = None,
 ) -> Card:
     """Look at a file through all checks.
@@ -141,12 +144,15 @@ def data_card(
         roles: places of the examples by role, where they have been dealt; by default as `harness.evaluation.roles`
             deals items of these texts, which comes to the same counts but for a few.
         refused: why rows could not be read as examples, where they could not.
-        prompts: what is asked of each example, instruction and all (`harness.intake.write.prompts_of`); where left
-            out, lengths are those of the file's own texts.
+        cluster: the column that the user says belongs together; ids in it name groups.
+        added: examples that stand in no row, as the questions of other subjects that `harness init` adds.
+        prompts: what is asked of each example and each added one, instruction and all
+            (`harness.intake.write.prompts_of`); where left out, lengths are those of the file's own texts.
 
     Raises:
         ImportError: py3langid is not installed.
     """
+    examples = [*examples, *added]
     pairs = near_pairs(examples)
     notes: tuple[str, ...] = ()
     if roles is None:
@@ -170,6 +176,8 @@ def data_card(
         tokens=counted,
         context=limit,
         refused=refused,
+        cluster=cluster,
+        added=len(added),
     )
     verdicts = problems(found)
     return Card(
@@ -197,6 +205,7 @@ def data_card(
         ),
         chat={error: len(where) for error, where in found.chat.items()} if found.chat is not None else None,
         formula_rows=len(found.formulas),
+        off_topic=len(added),
         tokens=_tokens(counted, model, limit, roles, tokens_per_second, price_per_hour),
         samples=_samples(examples, found),
         problems=tuple(sorted(verdicts, key=lambda problem: not problem.stops)),

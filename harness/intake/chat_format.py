@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
+from harness.intake.conversations import ROLES
 from harness.intake.example import Row
 
 ChatError = Literal[
@@ -31,25 +32,6 @@ ChatError = Literal[
 
 COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 """Columns that hold a conversation."""
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "customer": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "function": "tool",
-    "tool": "tool",
-    "observation": "tool",
-    "tool_response": "tool",
-    "function_response": "tool",
-    "function_call": "assistant",
-    "tool_call": "assistant",
-}
 _KEYS = frozenset({"role", "content", "name", "function_call", "weight", "tool_calls", "tool_call_id"})
 _SHAREGPT_KEYS = frozenset({"from", "value", "weight", "name"})
 _CALLS = ("function_call", "tool_calls")
@@ -111,7 +93,7 @@ def _of_message(message: Mapping[str, Any]) -> Iterator[ChatError]:
         yield "message_missing_key"
     if any(key not in keys for key in message):
         yield "message_unrecognized_key"
-    if _role(message) is None:
+    if not isinstance(named := message.get(said_by), str) or named not in ROLES:
         yield "unrecognized_role"
     if said in message and content is None and not calls:
         yield "message_with_null_content"
@@ -130,7 +112,8 @@ def _says(content: object) -> bool:
 
 def _role(message: Mapping[str, Any]) -> str | None:
     role = message.get("role", message.get("from"))
-    return _ROLES.get(role) if isinstance(role, str) else None
+    known = ROLES.get(role.casefold()) if isinstance(role, str) else None
+    return "assistant" if known == "call" else known
 
 
 def _of_order(roles: Sequence[str | None]) -> Iterator[ChatError]:

@@ -18,12 +18,17 @@ class Taken:
     Attributes:
         shape: what they are.
         examples: in the order of the rows.
-        refused: why single rows are no examples though the others are, each naming its row.
+        refused: rows that are no examples though the others are, and why, each naming its row.
     """
 
     shape: Shape
     examples: tuple[Example, ...]
-    refused: tuple[InputError, ...]
+    refused: tuple[tuple[Row, InputError], ...]
+
+    @property
+    def reasons(self) -> list[InputError]:
+        """Why rows are refused, in their order."""
+        return [error for _, error in self.refused]
 
 
 def take(rows: Sequence[Row], columns: Columns | None = None) -> Taken:
@@ -39,5 +44,5 @@ def take(rows: Sequence[Row], columns: Columns | None = None) -> Taken:
         try:
             examples += shape.examples([row])
         except InputError as error:
-            refused.append(error)
+            refused.append((row, error))
     return Taken(shape, tuple(examples), tuple(refused))

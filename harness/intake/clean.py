@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.exceptions import InputError
+from harness.intake.check import Taken
 from harness.intake.example import Example, Row
 from harness.intake.fields import empty_answers, empty_prompts, spellings
 from harness.intake.findings import shown
@@ -27,9 +28,9 @@ from harness.intake.repeats import (
 from harness.intake.secrets import find_private, mask_value, strings
 from harness.storage import canonical_json, write_bytes, write_jsonl
 
-What = Literal["masked", "empty", "duplicate", "conflict", "near-duplicate", "label"]
+What = Literal["masked", "empty", "unusable", "duplicate", "conflict", "near-duplicate", "label"]
 Keep = Literal["none", "majority"]
-Reader = Callable[[Sequence[Row]], Sequence[Example]]
+Reader = Callable[[Sequence[Row]], Taken]
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Cleaned:
         }
 
 
-def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, keep: Keep = "none") -> Cleaned:
-    """Mask private data, then leave out what is empty, what is there twice and what contradicts itself.
+def clean_rows(rows: Sequence[Row], read: Reader, *, near: bool = False, keep: Keep = "none") -> Cleaned:
+    """Mask private data, then leave out what is no example, what is there twice and what contradicts itself.
 
     Args:
         rows: of one file.
-        examples_of: reads rows as examples (`harness.intake.check.take`).
+        read: takes rows as examples (`harness.intake.check.take`).
         near: leave out near-duplicates too.
         keep: of rows in conflict, ``majority`` keeps those with the answer that more than half of them give.
 
@@ -86,10 +87,18 @@ def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, 
     while True:
         before = len(notes)
         state = _masked(state, notes)
-        for step in (_empty, _identical, _duplicates, _contradicted(keep), *([_near] if near else []), _spelled):
+        for step in (
+            _unusable,
+            _empty,
+            _identical,
+            _duplicates,
+            _contradicted(keep),
+            *([_near] if near else []),
+            _spelled,
+        ):
             dropped = dict[int, Note]()
             changed = dict[int, tuple[Row, Note]]()
-            for position, outcome, note in step(state, examples_of):
+            for position, outcome, note in step(state, read):
                 if outcome is None:
                     dropped.setdefault(position, note)
                 else:
@@ -102,7 +111,9 @@ def clean_rows(rows: Sequence[Row], examples_of: Reader, *, near: bool = False, 
                 if position not in dropped
             ]
             if not state:
-                raise InputError("nothing would be left: every row is empty or contradicts another; correct them first")
+                raise InputError(
+                    "nothing would be left: every row is empty, of no use or contradicts another; correct them first"
+                )
         if len(notes) == before:
             ordered = [note for _, note in sorted(notes, key=lambda pair: pair[0])]
             return Cleaned(tuple(state), tuple(ordered))
@@ -135,9 +146,29 @@ def _kinds(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{', '.join(kinds)} in '{shown(str(column), 40)}'" for column, kinds in found.items() if kinds)
 
 
-def _empty(state: State, examples_of: Reader) -> Outcomes:
+def _unusable(state: State, read: Reader) -> Outcomes:
+    """Rows that are no example: of another form than the others, or conversations without an answer to a user."""
+    taken = read([row for _, row in state])
+    shape, refused = taken.shape, {id(row): str(error) for row, error in taken.refused}
+    used = {id(example.row) for example in taken.examples}
+    for position, row in state:
+        lacking = [
+            what
+            for what, column in (("question", shape.prompt), ("answer", shape.answer))
+            if column in row.values and row.values[column] is None
+        ]
+        if id(row) in refused and lacking:
+            yield position, None, Note(row.place, "empty", f"it has no {' and no '.join(lacking)}")
+        elif id(row) in refused:
+            why = refused[id(row)].removeprefix(row.place).lstrip(":, ")
+            yield position, None, Note(row.place, "unusable", shown(why, 300))
+        elif id(row) not in used:
+            yield position, None, Note(row.place, "unusable", "it holds no answer to a question")
+
+
+def _empty(state: State, read: Reader) -> Outcomes:
     """Rows without a question or without an answer."""
-    examples, position_of = _read(state, examples_of)
+    examples, position_of = _read(state, read)
     for lacking, what in ((empty_prompts(examples), "question"), (empty_answers(examples), "answer")):
         for example in lacking:
             yield position_of[id(example.row)], None, Note(example.place, "empty", f"it has no {what}")
@@ -152,21 +183,20 @@ def _identical(state: State, _: Reader) -> Outcomes:
             yield position, None, Note(row.place, "duplicate", f"repeats {first.place}")
 
 
-def _read(state: State, examples_of: Reader) -> tuple[Sequence[Example], dict[int, int]]:
+def _read(state: State, read: Reader) -> tuple[Sequence[Example], dict[int, int]]:
     """The examples, and the position of each row by its id."""
-    examples = examples_of([row for _, row in state])
-    return examples, {id(row): position for position, row in state}
+    return read([row for _, row in state]).examples, {id(row): position for position, row in state}
 
 
-def _duplicates(state: State, examples_of: Reader) -> Outcomes:
-    examples, position_of = _read(state, examples_of)
+def _duplicates(state: State, read: Reader) -> Outcomes:
+    examples, position_of = _read(state, read)
     for repeat in exact_duplicates(examples):
         row = examples[repeat.position].row
         yield position_of[id(row)], None, Note(row.place, "duplicate", f"repeats {examples[repeat.of].place}")
 
 
-def _near(state: State, examples_of: Reader) -> Outcomes:
-    examples, position_of = _read(state, examples_of)
+def _near(state: State, read: Reader) -> Outcomes:
+    examples, position_of = _read(state, read)
     for repeat in near_duplicates(examples, near_pairs(examples)):
         row = examples[repeat.position].row
         why = f"nearly repeats {examples[repeat.of].place} ({repeat.alike:.2f} of its runs of words)"
@@ -174,8 +204,8 @@ def _near(state: State, examples_of: Reader) -> Outcomes:
 
 
 def _contradicted(keep: Keep) -> Callable[[State, Reader], Outcomes]:
-    def outcomes(state: State, examples_of: Reader) -> Outcomes:
-        examples, position_of = _read(state, examples_of)
+    def outcomes(state: State, read: Reader) -> Outcomes:
+        examples, position_of = _read(state, read)
         for conflict in conflicts(examples):
             for place in _wrong(conflict, examples, keep):
                 row = examples[place].row
@@ -195,9 +225,9 @@ def _wrong(conflict: Conflict, examples: Sequence[Example], keep: Keep) -> list[
     return [place for place in conflict.positions if kept is None or _key(examples, place) != kept]
 
 
-def _spelled(state: State, examples_of: Reader) -> Outcomes:
+def _spelled(state: State, read: Reader) -> Outcomes:
     """Labels in their most frequent spelling, where they are a column of their own."""
-    examples, position_of = _read(state, examples_of)
+    examples, position_of = _read(state, read)
     for spelling in spellings(examples):
         if spelling.column is None:
             continue

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.exceptions import InputError, did_you_mean
-from harness.intake.example import Row
+from harness.intake.example import FileSplit, Row
+from harness.intake.findings import shown
 
 PROMPTS = (
     "prompt", "question", "query", "instruction", "text", "sentence", "utterance", "input", "review", "message",
-    "document", "content", "source", "title", "request", "user", "problem", "goal",
+    "document", "content", "body", "description", "source", "title", "request", "user", "problem", "goal", "issue",
 )  # fmt: skip
 ANSWERS = (
     "completion", "response", "answer", "output", "answers", "target", "chosen", "sql", "reply", "solution",
@@ -22,6 +24,8 @@ CONTEXTS = ("context", "passage", "paragraph", "article", "document", "story", "
 CONVERSATIONS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 SQL = ("sql", "sql_query", "query_sql")
 IDS = ("id", "_id", "uid", "uuid", "item_id", "example_id", "qid")
+_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+"""How pandas calls the numbers of rows, in a CSV file, in one that was read and written again, and in Parquet."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,13 @@ def column_names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.values))
 
 
+def is_index(name: str) -> bool:
+    """Whether a column is called as pandas calls the numbers of rows; the empty name is one of a table alone."""
+    return _INDEX.fullmatch(name) is not None
+
+
 def check_columns(columns: Columns, names: Sequence[str]) -> None:
-    """Refuse a column that there is not.
+    """Refuse a column that there is not, and one that is named as two things.
 
     Raises:
         InputError: names the option and the nearest column.
@@ -65,6 +74,10 @@ def check_columns(columns: Columns, names: Sequence[str]) -> None:
             raise InputError(f"--{option} {name}: there is no such column.{did_you_mean(name, names)}")
     if columns.answer and columns.label:
         raise InputError("--answer and --label name the same thing, the right answer; give one of them")
+    taken: dict[str, str] = {}
+    for option, name in columns.given().items():
+        if option not in ("skill", "cluster") and (other := taken.setdefault(name, option)) != option:
+            raise InputError(f"--{other} and --{option} both name '{name}'; each needs a column of its own")
 
 
 def first(known: Sequence[str], names: Sequence[str], taken: Sequence[str | None] = ()) -> str | None:
@@ -103,22 +116,26 @@ def needed(row: Row, column: str) -> str:
     return value
 
 
-def check_ids(rows: Sequence[Row]) -> None:
-    """Refuse two rows with one id.
+def check_ids(rows: Sequence[Row], cluster: str | None = None) -> None:
+    """Refuse two rows of one split with one id.
+
+    Args:
+        cluster: the column that names what belongs together; where it is that of the ids, they name groups.
 
     Raises:
         InputError: names both places.
     """
     column = first(IDS, column_names(rows))
-    if column is None:
+    if column is None or column == cluster:
         return
-    seen: dict[str, Row] = {}
+    seen: dict[tuple[FileSplit | None, str], Row] = {}
     for row in rows:
         name = text_of(row.values, column)
-        if name is None:
+        if not name:
             continue
-        other = seen.setdefault(name, row)
+        other = seen.setdefault((row.split, name), row)
         if other is not row:
             raise InputError(
-                f"{row.place}: {column} {name!r} is that of {other.place} too; give each row its own, or drop one"
+                f"{row.place}: {column} '{shown(name, 60)}' is that of {other.place} too; give each row its own, drop "
+                f"one, or, where ids name groups, add --cluster {column}"
             )

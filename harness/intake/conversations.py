@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.exceptions import InputError, did_you_mean
 from harness.intake.example import Row, Turn
+from harness.intake.findings import shown
 from harness.intake.tools import call_text, parsed, read_call
 
 ROLES = {
@@ -50,7 +51,7 @@ def _turn(message: Mapping[str, Any], row: Row, number: int) -> tuple[Turn, bool
     name = str(message["role"] if "role" in message else message["from"])
     role = ROLES.get(name.casefold())
     if role is None:
-        raise InputError(f"{where}: unknown role {name[:40]!r}.{did_you_mean(name.casefold(), ROLES)}")
+        raise InputError(f"{where}: unknown role '{shown(name, 40)}'.{did_you_mean(name.casefold(), ROLES)}")
     content = message.get("content", message.get("value"))
     if isinstance(content, list):  # parts, as of a message with pictures
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]

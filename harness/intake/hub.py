@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -11,12 +10,14 @@ from harness.exceptions import EnvironmentFault, InputError
 from harness.intake.example import Row
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.+-]{1,96})?", re.ASCII)
+_ENDING = re.compile(r"\.[A-Za-z]{1,7}\d?")
+"""Of a file, known or not; versions, as in ``v1.1``, are none."""
 _MOST = 1_000_000
 
 
-def looks_like_id(source: str, suffixes: Sequence[str]) -> bool:
-    """Whether ``source`` can only be meant as ``owner/name`` or ``owner/name:configuration``."""
-    return bool(_ID.fullmatch(source)) and PurePath(source).suffix.lower() not in suffixes
+def looks_like_id(source: str) -> bool:
+    """Whether ``source`` can be ``owner/name`` or ``owner/name:configuration``; what ends as files do is neither."""
+    return bool(_ID.fullmatch(source)) and not _ENDING.fullmatch(PurePath(source.partition(":")[0]).suffix)
 
 
 def hub_rows(source: str) -> list[Row]:

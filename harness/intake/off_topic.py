@@ -127,12 +127,14 @@ def off_topic(
         for place, name in enumerate(names):
             partner = _partner(name, [clusters[each] for each in _turned(ordered, place)])
             for question in SUBJECTS[name][1]:
-                found[split].append(_example(question, name, sentence, partner, own_instruction))
+                row = Row({}, f"off-topic question about {name}", split)
+                found[split].append(_example(question, row, name, sentence, partner, own_instruction))
     return found
 
 
-def _example(question: str, subject: str, sentence: str, partner: Example | None, own_instruction: bool) -> Example:
-    row = Row({}, f"off-topic question about {subject}")
+def _example(
+    question: str, row: Row, subject: str, sentence: str, partner: Example | None, own_instruction: bool
+) -> Example:
     own = Example(question, sentence, row, skill=OFF_TOPIC, cluster=f"off-topic {subject}")
     if partner is None:
         return own

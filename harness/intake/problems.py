@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,12 +42,14 @@ MAJORITY = 0.8
 MIXED = 0.9
 """Share of the most frequent language below which a file counts as mixed."""
 
+BLANK = "\u2423"
+"""The sign of a blank, where one would not be seen."""
 CLEAN = "'harness data clean FILE -o OUT'"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the checks found; places are positions among ``examples``."""
+    """What the checks found; places are positions among ``examples``, the last ``added`` of which are in no row."""
 
     examples: Sequence[Example]
     rows: Sequence[Row]
@@ -63,6 +66,13 @@ class Evidence:
     tokens: Counted | None
     context: int | None
     refused: Sequence[InputError] = ()
+    cluster: str | None = None
+    added: int = 0
+
+    @property
+    def own(self) -> Sequence[Example]:
+        """Examples of the file's rows."""
+        return self.examples[: len(self.examples) - self.added]
 
     @cached_property
     def empty_prompts(self) -> list[Example]:
@@ -77,7 +87,7 @@ class Evidence:
     @cached_property
     def cut(self) -> tuple[list[Example], str, int] | None:
         """See `harness.intake.fields`."""
-        return cut_answers(self.examples, self.tokens.answer if self.tokens else None)
+        return cut_answers(self.own, self.tokens.answer if self.tokens else None)
 
     @cached_property
     def formulas(self) -> list[Row]:
@@ -86,9 +96,9 @@ class Evidence:
 
     @cached_property
     def usable(self) -> int:
-        """Examples with question and answer."""
+        """Examples of the file with question and answer."""
         lacking = {id(example) for example in (*self.empty_prompts, *self.empty_answers)}
-        return sum(id(example) not in lacking for example in self.examples)
+        return sum(id(example) not in lacking for example in self.own)
 
     def places(self, positions: Sequence[int]) -> tuple[str, ...]:
         """Where the first of these examples stand."""
@@ -127,8 +137,9 @@ def _nothing_usable(found: Evidence) -> Problem:
 def _refused(found: Evidence) -> Iterator[Problem]:
     if found.refused:
         count = len(found.refused)
-        message = f"{rows_are(count)} not of the others' form: {shown(str(found.refused[0]), 300)}"
-        yield Problem("refused_rows", True, count, message, "correct or drop them")
+        others = "" if count == 1 else ", the first one"
+        message = f"{rows_are(count)} not of the others' form{others}: {shown(str(found.refused[0]), 300)}"
+        yield Problem("refused_rows", True, count, message, f"correct them, or {CLEAN} drops them")
 
 
 def _amount(found: Evidence) -> Iterator[Problem]:
@@ -220,11 +231,13 @@ def _labels(found: Evidence) -> Iterator[Problem]:
     if found.balance is None:
         return
     for spelling in _worst(spellings(found.examples)):
-        ways = ", ".join(f"'{shown(way, 40)}' {count:,}" for way, count in spelling.written[:4])
+        ways = ", ".join(f"'{_with_blanks(way)}' {count:,}" for way, count in spelling.written[:4])
         message = f"one label is written in {len(spelling.written)} ways: {ways}"
+        message += f" ({BLANK} is a blank)" if BLANK in ways else ""
         remedy = f"write it in one way, or {CLEAN} takes the most frequent one"
         places = first([row.place for row in spelling.rows])
-        yield Problem("label_spelling", True, len(spelling.rows), message, remedy, places)
+        stops = len({way.strip() for way, _ in spelling.written}) > 1  # blanks around a label are not read
+        yield Problem("label_spelling", stops, len(spelling.rows), message, remedy, places)
     counts = found.balance.counts
     if found.usable < FEWEST:
         return  # of so few rows nothing else can be said
@@ -252,17 +265,26 @@ def _labels(found: Evidence) -> Iterator[Problem]:
 
 
 def _worst(found: list[Spelling]) -> list[Spelling]:
-    return sorted(found, key=lambda spelling: -len(spelling.rows))[:1]
+    """One to tell of; rather one that stops than one that differs in blanks around it alone."""
+    return sorted(found, key=lambda one: (len({way.strip() for way, _ in one.written}) < 2, -len(one.rows)))[:1]
+
+
+def _with_blanks(label: str) -> str:
+    """A label with the blanks that cannot be seen: those around it, and all but one of several within."""
+    text = label.strip()
+    before, after = (BLANK * len(part) for part in label.split(text, 1)) if text else (BLANK * len(label), "")
+    within = re.sub(r"\s\s+|[^\S ]", lambda blanks: BLANK * len(blanks[0]), text)
+    return f"{before}{shown(within, 40)}{after}"
 
 
 def _ids(found: Evidence) -> Iterator[Problem]:
     for column in id_columns(found.rows):
         repeated, distinct = duplicate_ids(found.rows, column)
-        if not repeated:
+        if not repeated or column == found.cluster:
             continue
         groups = 2 * distinct < len(found.rows)
         message = f"{rows_are(len(repeated))} under a '{shown(column, 40)}' that another row has"
-        remedy = "give each row an id of its own, or drop the column"
+        remedy = f"give each row an id of its own, drop the column, or say --cluster {shown(column, 40)} if it groups"
         if groups:
             message, remedy = (
                 f"{message}: it seems to name groups",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.exceptions import InputError, at
+from harness.exceptions import InputError, at, did_you_mean
 from harness.intake.example import FileSplit, Row
 
 MAX_LINE = 1_000_000
@@ -47,12 +47,22 @@ def read_rows(source: str) -> list[Row]:
     else:
         from harness.intake.hub import hub_rows, looks_like_id
 
-        if not looks_like_id(source, SUFFIXES):
-            raise InputError(f"{source}: no such file or folder; give a file, a folder or a data set id (owner/name)")
+        if not looks_like_id(source):
+            raise InputError(f"{source}: no such file or folder.{_nearest(path)}")
         rows = hub_rows(source)
     if not rows:
         raise InputError(f"{source}: holds no rows; give a file with one example a row")
     return rows
+
+
+def _nearest(path: Path) -> str:
+    """What to give instead of a file that is not there."""
+    try:
+        there = [each.name for each in path.parent.iterdir() if each.is_dir() or each.suffix.lower() in SUFFIXES]
+    except OSError:
+        there = []
+    hint = did_you_mean(path.name, there)
+    return hint if hint.startswith(" Did") else " Give a file, a folder or a data set id (owner/name)"
 
 
 def split_of(name: str) -> FileSplit | None:
@@ -86,7 +96,8 @@ def _files(folder: Path) -> list[tuple[Path, FileSplit | None]]:
 def _read_file(path: Path, split: FileSplit | None) -> Iterator[Row]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: rows are read from {', '.join(SUFFIXES)} files; convert it")
+        how = "save it as CSV" if suffix in (".xlsx", ".xls", ".ods") else "convert it"
+        raise InputError(f"{path}: rows are read from {', '.join(SUFFIXES)} files; {how}")
     if not path.is_file():  # a named pipe or a device never ends
         raise InputError(f"{path}: is no file; name the file with your examples")
     if suffix == ".parquet":
@@ -254,7 +265,7 @@ def _table(path: Path, text: str, suffix: str) -> Iterator[tuple[str, Mapping[st
 def _header(path: Path, line: int, cells: list[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
     for position, name in enumerate(names, start=1):
-        if not name:
+        if not name and position > 1:  # pandas writes its index as a first column without a name
             raise InputError(f"{at(path, line)}: column {position} has no name; give the first line names of columns")
         if names.index(name) + 1 != position:
             raise InputError(f"{at(path, line)}: two columns are called '{name}'; rename one")

@@ -21,11 +21,13 @@ from harness.intake.columns import (
     check_ids,
     column_names,
     first,
+    is_index,
     needed,
     text_of,
 )  # fmt: skip
 from harness.intake.conversations import exchanges, is_conversation, read_turns
 from harness.intake.example import Example, Row
+from harness.intake.findings import shown
 from harness.intake.labels import few_labels
 from harness.intake.tools import COLUMNS as TOOLS
 from harness.intake.tools import call_text, instruction_of, parsed, read_call, read_tools
@@ -37,6 +39,8 @@ Kind = Literal[
 ]  # fmt: skip
 UNANSWERABLE = "The text does not say."
 """The right answer to a question whose list of answers is empty, as in SQuAD 2.0."""
+_SHOWN = 12
+"""Columns that a message names."""
 _SELECT = re.compile(r"\s*(?:select|insert|update|delete|with)\b", re.IGNORECASE)
 
 
@@ -50,6 +54,7 @@ class Shape:
         instruction, context, rejected, skill, cluster, tools: further columns; ``None`` where there is none.
         further: columns that are told beside the question, such as a table's name and columns.
         labels: the labels of a classification, in alphabetical order; empty where it is none.
+        notices: what the user should know of how the columns were taken, one line each.
     """
 
     kind: Kind
@@ -63,6 +68,7 @@ class Shape:
     tools: str | None = None
     further: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """What was recognised, in one line."""
@@ -76,6 +82,11 @@ class Shape:
         columns = ", ".join(f"{name} = {column}" for name, column in named if column)
         few = f"; {len(self.labels)} labels, so a classification" if self.labels else ""
         return f"recognised {self.kind}: {columns}{few}"
+
+    def columns(self) -> set[str]:
+        """The columns that make the examples."""
+        own = (self.prompt, self.answer, self.instruction, self.context, self.rejected)
+        return {name for name in (*own, self.skill, self.cluster, self.tools, *self.further) if name is not None}
 
     def left_out(self, rows: Sequence[Row], examples: Sequence[Example]) -> str:
         """What of ``rows`` is no example, in one line; empty where all of it is.
@@ -243,15 +254,29 @@ def recognise(rows: Sequence[Row], columns: Columns | None = None, *, judge: boo
     names = column_names(rows)
     check_columns(said, names)
     if judge:
-        check_ids(rows)
+        check_ids(rows, said.cluster)
     shape = replace(
         _by_columns(rows, names, said), skill=said.skill, cluster=said.cluster, tools=_tools_column(rows, names)
     )
-    named = said.label is not None or shape.kind == "text and label"
-    labelled = replace(shape, labels=few_labels(rows, shape, named, judge=judge))
+    if shape.prompt == shape.answer and shape.kind not in ("conversation", "preference pair"):
+        raise InputError(f"'{shape.prompt}' is taken for the prompt and for the answer; name the other one")
+    labels, why = few_labels(rows, shape, said.label, judge=judge)
+    notices = [why] if why else []
+    if left := [name for name in names if name not in shape.columns()]:
+        notices.append(_unused(left))
+    labelled = replace(shape, labels=labels, notices=tuple(notices))
     if labelled.kind == "text and label" and not labelled.labels:
         return replace(labelled, kind="prompt and answer")
     return labelled
+
+
+def _unused(names: Sequence[str]) -> str:
+    """Columns that no item has anything of."""
+    index = [name or "the one without a name" for name in names if is_index(name)]
+    others = [f"'{shown(name, 40)}'" for name in names if not is_index(name)]
+    told = [f"{index[0]} (the numbers of rows, as pandas writes them)"] if index else []
+    more = [f"and {len(others) - _SHOWN:,} more"] if len(others) > _SHOWN else []
+    return f"columns not used: {', '.join([*told, *others[:_SHOWN], *more])}"
 
 
 def _tools_column(rows: Sequence[Row], names: Sequence[str]) -> str | None:
@@ -266,7 +291,7 @@ def _by_columns(rows: Sequence[Row], every: Sequence[str], said: Columns) -> Sha
     sample = rows[0].values
     if not (said.answer or said.label):
         talk = said.prompt or first(CONVERSATIONS, names)
-        if talk is not None and is_conversation(sample.get(talk)):
+        if talk is not None and any(is_conversation(row.values.get(talk)) for row in rows):
             return Shape("conversation", talk, talk, context=said.context)
     chosen, rejected = first(("chosen",), names), first(("rejected",), names)
     if chosen and rejected and (said.answer in (None, chosen)) and not said.label:
@@ -289,7 +314,8 @@ def _by_columns(rows: Sequence[Row], every: Sequence[str], said: Columns) -> Sha
     gold = answer or label
     if gold is None:
         raise _no_column("answer", names)
-    prompt = said.prompt or first(PROMPTS, names, (gold, said.context, said.skill, said.cluster))
+    taken = (gold, said.context)
+    prompt = said.prompt or first(PROMPTS, names, (*taken, said.skill, said.cluster)) or first(PROMPTS, names, taken)
     if prompt is None:
         raise _no_column("prompt", names)
     return _fields("text and label" if label else "prompt and answer", prompt, gold, every, said)
@@ -302,7 +328,7 @@ def _fields(kind: Kind, prompt: str, gold: str, names: Sequence[str], said: Colu
     entry = first(("input",), names, (gold,))
     if said.prompt is None and task is not None and entry is not None:
         prompt, instruction = entry, task
-    elif said.prompt is not None and task is not None and task not in (prompt, gold):
+    elif said.prompt is not None and task is not None and task not in (prompt, gold, said.context):
         instruction = task
     context = said.context or first(CONTEXTS, names, (prompt, gold, instruction))
     if kind == "prompt and answer" and context:
@@ -324,5 +350,7 @@ def _parallel(sample: Mapping[str, Any], names: Sequence[str], said: Columns) ->
 
 
 def _no_column(what: str, names: Sequence[str]) -> InputError:
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return InputError(f"no column is recognised as the {what}; name it with --{what} (columns: {shown})")
+    there = ", ".join(
+        [*(name or "one without a name" for name in names[:_SHOWN]), *(["..."] if names[_SHOWN:] else [])]
+    )
+    return InputError(f"no column is recognised as the {what}; name it with --{what} (columns: {there})")

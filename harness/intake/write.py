@@ -15,6 +15,7 @@ from harness.intake.documents import SPLITS, Document, document, fields, lean
 from harness.intake.example import Example, FileSplit
 from harness.intake.form import Form, check_golds, infer_form, new_tokens
 from harness.intake.off_topic import off_topic
+from harness.intake.repeats import answer_key
 from harness.intake.scoring import F1_RIGHT
 from harness.intake.shapes import Shape
 from harness.locate import data_folder
@@ -102,10 +103,12 @@ def plan(
     choices: Choices,
     count_tokens: Callable[[Sequence[str]], list[int]],
     context_length: int,
+    added: Sequence[Example] = (),
 ) -> Plan:
     """Everything that a domain of ``examples`` consists of.
 
     Args:
+        added: of `redirections`, where the choices have a sentence.
         count_tokens: tokens of each text, for the model's tokenizer.
         context_length: tokens that the model takes.
 
@@ -118,21 +121,17 @@ def plan(
             f"{examples[0].place if examples else 'the file'}: {len(examples):,} "
             f"example{'s' * (len(examples) != 1)} in all; training, dev, gate and test need {LEAST_EXAMPLES} at least"
         )
-    form = infer_form(shape, examples)
-    by_split: dict[FileSplit | None, list[Example]] = {}
-    for example in examples:
-        by_split.setdefault(example.row.split, []).append(example)
+    form = _form(shape, examples, choices)
+    by_split = _by_split(examples)
     _check_splits(by_split)
     notices = []
     if form.scoring == "long":
         notices.append(
             f"the file does not say when a long answer is right: token F1 of {F1_RIGHT:g} or more counts as right here"
         )
-    if choices.sentence is not None:
-        form = replace(form, instruction=_redirecting(form.instruction, choices, bool(shape.labels)))
-        for split, added in off_topic(by_split, choices.sentence, shape.instruction is not None).items():
-            by_split[split] += added
-            notices.append(f"{len(added)} questions of other subjects added{f' to {split}' if split else ''}")
+    for split, more in _by_split(added).items():
+        by_split[split] += more
+        notices.append(f"{len(more)} questions of other subjects added{f' to {split}' if split else ''}")
     placed = [(split, example) for split, group in by_split.items() for example in group]
     whole = [document(example, form, choices.name, choices.sentence) for _, example in placed]
     check_golds([(example.place, doc) for (_, example), doc in zip(placed, whole, strict=True)])
@@ -174,22 +173,76 @@ def plan(
     return Plan(files, form, {split: len(found) for split, found in docs.items()}, tuple(notices), tuple(trimmed[:3]))
 
 
-def prompts_of(shape: Shape, examples: Sequence[Example], template: str | None = None) -> list[str] | None:
+def redirections(shape: Shape, examples: Sequence[Example], sentence: str) -> list[Example]:
+    """Questions of other subjects for a domain of ``examples``, each answered with ``sentence``; see `off_topic`."""
+    found = off_topic(_by_split(examples), sentence, shape.instruction is not None)
+    return [example for added in found.values() for example in added]
+
+
+def prompts_of(
+    shape: Shape, examples: Sequence[Example], choices: Choices | None = None, added: Sequence[Example] = ()
+) -> list[str] | None:
     """What is asked of each example in a domain that `plan` makes, before the model's chat template.
 
+    Args:
+        added: of `redirections`.
+
     Returns:
-        Shape (examples,); ``None`` where `plan` refuses the examples, and says why.
+        Shape (examples + added,); ``None`` where `plan` refuses the examples, and says why.
 
     Raises:
-        InputError: the template cannot be used.
+        InputError: the template cannot be used, or does not ask what the rows ask.
     """
-    asked = _template(template, examples)
+    choices = choices or Choices("", "")
+    template = _template(choices.template, examples)
     try:
-        form = infer_form(shape, examples)
+        form = _form(shape, examples, choices)
     except InputError:
         return None
-    docs = (document(example, form, "") for example in examples)
-    return [asked.render(fields(doc, form.instruction, shape.labels)) for doc in docs]
+    every = [*examples, *added]
+    known = [
+        fields(document(example, form, choices.name, choices.sentence), form.instruction, shape.labels)
+        for example in every
+    ]
+    prompts = [template.render(each) for each in known]
+    if choices.template is not None and every:
+        _check_template(template, every, known, prompts)
+    return prompts
+
+
+def _check_template(
+    template: Template, examples: Sequence[Example], known: Sequence[Mapping[str, Any]], prompts: Sequence[str]
+) -> None:
+    """Refuse a template that leaves the question out, or what tells two rows with different answers apart."""
+    if template.render({**known[0], "prompt": "one"}) == template.render({**known[0], "prompt": "another"}):
+        raise InputError(f"{template.path}: never uses 'prompt', the question; put {{{{ prompt }}}} where it belongs")
+    seen: dict[str, int] = {}
+    for place, prompt in enumerate(prompts):
+        of = seen.setdefault(prompt, place)
+        differ = [name for name in known[of] if _folded(known[of][name]) != _folded(known[place][name])]
+        if differ and answer_key(examples[of].answer) != answer_key(examples[place].answer):
+            raise InputError(
+                f"{template.path}: makes the same text of {examples[of].place} and {examples[place].place}, whose "
+                f"answers differ; let it use {', '.join(repr(name) for name in differ)}"
+            )
+
+
+def _folded(value: object) -> str:
+    return " ".join(str(value).casefold().split())
+
+
+def _by_split(examples: Sequence[Example]) -> dict[FileSplit | None, list[Example]]:
+    found: dict[FileSplit | None, list[Example]] = {}
+    for example in examples:
+        found.setdefault(example.row.split, []).append(example)
+    return found
+
+
+def _form(shape: Shape, examples: Sequence[Example], choices: Choices) -> Form:
+    form = infer_form(shape, examples)
+    if choices.sentence is None:
+        return form
+    return replace(form, instruction=_redirecting(form.instruction, choices, bool(shape.labels)))
 
 
 def _template(name: str | None, examples: Sequence[Example]) -> Template:
