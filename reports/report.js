@@ -173,5 +173,6 @@
   window.addEventListener("hashchange", follow);
   form.hidden = false;
   for (const link of document.querySelectorAll("#responses .explore")) link.hidden = false;
-  follow();
+  // Not before the browser has gone to the address by itself: it would take the focus from the item again.
+  window.addEventListener("load", () => requestAnimationFrame(follow));
 })();

@@ -41,10 +41,14 @@ class Opened:
         return self.page.locator(selector).count()
 
     def status(self, text: str) -> None:
-        """Wait until the status line of the responses holds ``text``."""
-        self.page.wait_for_function(
-            "text => document.getElementById('responses-status').textContent.includes(text)", arg=text
-        )
+        """Wait until the status line of the responses holds ``text``.
+
+        Playwright's ``wait_for_function`` is of no use here: from its second try on it evaluates its text inside the
+        page, which the page's content security policy forbids.
+        """
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#responses-status")).to_contain_text(text, timeout=30_000)
 
     def sideways(self) -> int:
         """CSS pixels that the page can be scrolled sideways."""
