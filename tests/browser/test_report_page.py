@@ -178,6 +178,21 @@ def test_a_browser_that_cannot_decompress_keeps_the_overview_and_says_so(report:
     page.close()
 
 
+def test_the_page_of_a_run_that_goes_on_loads_anew_until_somebody_reads(going_on: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.clock.install()
+    page.goto(going_on.as_uri())
+    with page.expect_navigation():
+        page.clock.fast_forward(31_000)
+    page.wait_for_selector("#responses-filter")
+    page.locator(f"{ITEMS} > summary").nth(3).click()
+    page.evaluate("window.same = true")
+    page.clock.fast_forward(310_000)
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.same") is True
+    page.close()
+
+
 def test_on_paper_there_are_responses_and_no_controls(report: Path, visit: Visit) -> None:
     page = visit(report).page
     page.wait_for_selector("#responses-filter")
