@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.metrics.values import MetricValue, corpus_figure
+from harness.metrics.values import MetricValue, corpus_figures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,12 @@ NAMES = ("macro_precision", "macro_recall", "macro_f1")
 
 def named_label(response: str, labels: Sequence[str]) -> str:
     """The one of ``labels`` that ``response`` is, case, outer spaces and a closing full stop apart; else `NO_LABEL`."""
-    bare = {_bare(label): label for label in labels}
-    return bare.get(_bare(response), NO_LABEL)
+    return _by_bare(tuple(labels)).get(_bare(response), NO_LABEL)
+
+
+@functools.lru_cache(maxsize=16)  # the items of a skill list the same labels
+def _by_bare(labels: tuple[str, ...]) -> dict[str, str]:
+    return {_bare(label): label for label in labels}
 
 
 def _bare(text: str) -> str:
@@ -65,12 +70,7 @@ def macro(gold: Sequence[str], answered: Sequence[str], clusters: Sequence[str])
         gold, answered: shape (n,); ``answered`` may hold `NO_LABEL`.
         clusters: shape (n,).
     """
-    counts = _counts(list(zip(gold, answered, strict=True)))
-
-    def figure(index: int) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-        return lambda sums: _macro(sums)[index]
-
-    return [corpus_figure(name, counts, clusters, figure(index)) for index, name in enumerate(NAMES)]
+    return corpus_figures(NAMES, _counts(list(zip(gold, answered, strict=True))), clusters, _macro)
 
 
 def macro_figures(pairs: Sequence[tuple[str, str]]) -> tuple[float, float, float]:

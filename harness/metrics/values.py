@@ -72,29 +72,43 @@ def corpus_figure(
     unit: Unit = "share",
     better: Better = "higher",
 ) -> MetricValue:
-    """A figure that is a function of summed counts, with its standard error from a bootstrap over clusters.
+    """The one figure of `corpus_figures` called ``name``; ``figure`` gives it alone, shape (m,)."""
+    return corpus_figures([name], counts, clusters, lambda sums: (figure(sums),), unit, better)[0]
+
+
+def corpus_figures(
+    names: Sequence[str],
+    counts: Sequence[Sequence[float]],
+    clusters: Sequence[str],
+    figures: Callable[[np.ndarray[Any, Any]], Sequence[np.ndarray[Any, Any]]],
+    unit: Unit = "share",
+    better: Better = "higher",
+) -> list[MetricValue]:
+    """Figures that are functions of summed counts, with standard errors from a bootstrap over clusters.
 
     Args:
-        counts: shape (n, k): what each item adds to the k sums that the figure is computed from.
+        names: of the figures, in the order in which ``figures`` gives them.
+        counts: shape (n, k): what each item adds to the k sums that the figures are computed from.
         clusters: shape (n,), the cluster of each item; clusters are drawn whole, with replacement.
-        figure: from sums of shape (m, k) to m figures; where one is not defined (NaN) the draw is left out.
+        figures: from sums of shape (m, k) to m values of each; where one is not defined (NaN) its draw is left out.
     """
     import numpy as np
 
-    names = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
     items = np.asarray(counts, dtype=np.float64).reshape(len(counts), -1)
-    sums = np.zeros((len(names), items.shape[1]))
-    np.add.at(sums, [names[cluster] for cluster in clusters], items)
-    value = float(figure(sums.sum(axis=0, keepdims=True))[0])
-    stderr: float | None = None
-    if len(names) > 1:
-        rng = np.random.default_rng(SEED)
-        drawn = []
-        for _ in range(RESAMPLES // _CHUNK):
-            times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_CHUNK)
-            drawn.append(figure(times @ sums))
-        figures = np.concatenate(drawn)
-        figures = figures[np.isfinite(figures)]
-        stderr = float(figures.std(ddof=1)) if len(figures) > 1 else None
-    method: StderrMethod = "none" if stderr is None else "bootstrap"
-    return MetricValue(name, value, stderr, len(items), len(names), method, unit, better)
+    groups = len(places)
+    sums = np.zeros((groups, items.shape[1]))
+    np.add.at(sums, [places[cluster] for cluster in clusters], items)
+    drawn = []
+    rng = np.random.default_rng(SEED)
+    for _ in range(RESAMPLES // _CHUNK if groups > 1 else 0):
+        times = rng.multinomial(groups, np.full(groups, 1 / groups), size=_CHUNK)
+        drawn.append(figures(times @ sums))
+    found = []
+    for place, (name, whole) in enumerate(zip(names, figures(sums.sum(axis=0, keepdims=True)), strict=True)):
+        own = np.concatenate([draw[place] for draw in drawn]) if drawn else np.empty(0)
+        own = own[np.isfinite(own)]
+        stderr = float(own.std(ddof=1)) if len(own) > 1 else None
+        method: StderrMethod = "none" if stderr is None else "bootstrap"
+        found.append(MetricValue(name, float(whole[0]), stderr, len(items), groups, method, unit, better))
+    return found
