@@ -33,6 +33,9 @@ FILTER = """async ([name, value]) => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   return performance.now() - start;
 }"""
+DRAWN = """async () => {
+  while (!(PAINT && LOADED)) await new Promise((done) => setTimeout(done, 5));
+}""".replace("PAINT", PAINT).replace("LOADED", LOADED)
 READY = """async () => {
   location.hash = "#responses?q=";
   while (!document.getElementById("responses-status").textContent) await new Promise((done) => setTimeout(done, 5));
@@ -56,7 +59,7 @@ def opened(browser: Any, page_file: Path) -> dict[str, float]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.goto(page_file.as_uri(), wait_until="load")
-    page.wait_for_function(f"{PAINT} && {LOADED}")
+    page.evaluate(DRAWN)
     times = {"first paint": page.evaluate(PAINT), "loaded": page.evaluate(LOADED), "unpacked": page.evaluate(READY)}
     page.click("#responses-filter button")
     page.wait_for_timeout(3_000)  # the texts are read while nobody asks

@@ -80,6 +80,10 @@ class Evaluation:
 
     def clusters(self) -> dict[str, str]:
         """Unit by item id: what was dealt together, is counted together (`harness.evaluation.units`)."""
+        return dict(self._clusters)
+
+    @functools.cached_property
+    def _clusters(self) -> dict[str, str]:
         first = self.results
         return {
             result.item_id: f"{first[unit].task}\0{first[unit].cluster}"

@@ -2,6 +2,13 @@
    document holds only the few that are shown, so that 20,000 of them stay quick. Without it the overview stands. */
 "use strict";
 (() => {
+  // The page of a run that goes on loads itself anew until somebody has unfolded, filtered or followed anything.
+  const seconds = Number(document.documentElement.dataset.refresh);
+  if (seconds) {
+    const timer = setInterval(() => location.reload(), seconds * 1000);
+    for (const act of ["click", "input"]) document.addEventListener(act, () => clearInterval(timer), { once: true });
+  }
+
   const AT_A_TIME = 50;
   const part = (name) => document.getElementById(`responses-${name}`);
   const [data, form, list, status, more, rest] = ["data", "filter", "items", "status", "more", "rest"].map(part);
@@ -173,5 +180,6 @@
   window.addEventListener("hashchange", follow);
   form.hidden = false;
   for (const link of document.querySelectorAll("#responses .explore")) link.hidden = false;
-  follow();
+  // Not before the browser has gone to the address by itself: it would take the focus from the item again.
+  window.addEventListener("load", () => requestAnimationFrame(follow));
 })();

@@ -186,7 +186,7 @@ def make_report_data(
         champion_dev=champion,
         baseline_dev_fewshot=few,
         baseline_categories=count_categories(baseline),
-        stopped=f"All {rounds} rounds were done." if finished else "",
+        stopped=f"all {rounds} rounds done" if finished else "",
         costs={
             "baseline": Cost(95.0, Work(prompt_tokens=80_000, new_tokens=9_000, prefill_tokens=50_000)),
             "train": Cost(40.0 * rounds, Work(prompt_tokens=24_000 * rounds, train_tokens=9_000 * rounds)),

@@ -29,7 +29,7 @@ ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "article", "div", "span"),
     *("h1", "h2", "h3", "h4", "h5", "p", "a", "b", "i", "strong", "small", "code", "mark", "ul", "ol", "li"),
     *("table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "figure", "figcaption", "details", "summary"),
-    *("form", "label", "input", "select", "option", "button", "del", "ins", "q", "script"),
+    *("form", "label", "input", "select", "option", "button", "del", "ins", "q", "script", "noscript"),
     *("wbr", "svg", "text", "path", "line", "circle", "rect", "polyline"),
 }
 

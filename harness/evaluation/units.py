@@ -30,7 +30,9 @@ def units(items: Sequence[Item | ItemResult], pairs: Iterable[tuple[int, int]] =
 
     first: dict[str, int] = {}
     for place, item in enumerate(items):
-        join(place, first.setdefault(f"{item.task}\0{item.cluster}", place))
+        other = first.setdefault(f"{item.task}\0{item.cluster}", place)
+        if other != place:
+            join(place, other)
         if group := paraphrases(item):
             join(place, first.setdefault(group, place))
     for one, other in pairs:

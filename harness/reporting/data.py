@@ -75,7 +75,7 @@ class RoundView:
         return Verdict.from_dict(self.verdict).dev
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything a reporter may show about a run, finished or not.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 MAX_WORDS = 600
 """Words of each text that are compared; what stands behind them counts as different unless both end alike."""
@@ -21,28 +22,22 @@ def differing(before: str, after: str) -> tuple[Spans, Spans]:
     A word is a run of letters, digits and underscores, or one other visible character. Time is at most
     ``MAX_WORDS`` squared bit operations, done a machine word at a time.
     """
-    old, new = ([match.span() for match in _WORD.finditer(text)] for text in (before, after))
-    first, second = [before[slice(*span)] for span in old], [after[slice(*span)] for span in new]
+    if before == after:
+        return (), ()
+    first, second = _WORD.findall(before), _WORD.findall(after)
     same = _common(first, second)
     if len(same) < ALIKE * max(len(first), len(second)):
         same = []
-    kept_old, kept_new = {i for i, _ in same}, {j for _, j in same}
-    return _joined(old, kept_old), _joined(new, kept_new)
+    return _joined(before, [i for i, _ in same], len(first)), _joined(after, [j for _, j in same], len(second))
 
 
-def _joined(words: list[tuple[int, int]], kept: set[int]) -> Spans:
-    """The ranges of the words that are not kept; words that follow one another make one range."""
-    spans: list[tuple[int, int]] = []
-    last = -2
-    for index, (start, end) in enumerate(words):
-        if index in kept:
-            continue
-        if index == last + 1:
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((start, end))
-        last = index
-    return tuple(spans)
+def _joined(text: str, kept: list[int], words: int) -> Spans:
+    """The ranges of the ``words`` words that are not kept (rising places); those that follow one another make one."""
+    if len(kept) == words:
+        return ()
+    places = list(_WORD.finditer(text))
+    gaps = [(left + 1, right) for left, right in pairwise([-1, *kept, words]) if left + 1 < right]
+    return tuple((places[start].start(), places[end - 1].end()) for start, end in gaps)
 
 
 def _common(first: list[str], second: list[str]) -> list[tuple[int, int]]:

@@ -56,7 +56,7 @@ def visible(text: str) -> str:
     The result can be encoded as UTF-8 and is free of characters that XML 1.0 forbids. It is *not* escaped for HTML or
     Markdown.
     """
-    return text.translate(_TABLE)
+    return text if text.isascii() and text.isprintable() else text.translate(_TABLE)
 
 
 def shorten(text: str, limit: int = MAX_FIELD) -> str:
@@ -72,6 +72,8 @@ def html_value(value: object) -> object:
     """
     if not isinstance(value, Markup):
         return visible(shorten(value)) if isinstance(value, str) else value
+    if value.isascii() and value.isprintable():
+        return value
     shown = str(value).translate(_MARKUP_TABLE)
     return value if shown == value else Markup(shown)
 
@@ -148,6 +150,9 @@ def head(text: str, spans: Iterable[tuple[int, int] | None] = (), limit: int = 1
         limit: characters shown.
     """
     shown = text[:limit]
+    spans = tuple(spans)
+    if not spans:
+        return Excerpt(((shown, False),) if shown else (), after=len(text) - len(shown))
     usable = sorted((max(0, span[0]), min(len(text), span[1])) for span in spans if span is not None)
     usable = [(start, end) for start, end in usable if start < end]
     segments: list[tuple[str, bool]] = []

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any, ClassVar
 
 from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import TemplateAssertionError, TemplateError, TemplateNotFound
@@ -32,6 +33,15 @@ _FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeErro
 
 class _Environment(ImmutableSandboxedEnvironment):
     """Sandboxed, and autoescape cannot be switched off from within a template."""
+
+    _judged: ClassVar[dict[tuple[type, str], bool]] = {}
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Jinja's answer, kept: it hangs on the type alone, and is asked a million times for a page of 20,000 items."""
+        key = type(obj), attr
+        if key not in self._judged:
+            self._judged[key] = super().is_safe_attribute(obj, attr, value)
+        return self._judged[key]
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from markupsafe import Markup
 
@@ -132,8 +133,17 @@ class View:
     manifest: tuple[tuple[str, str], ...]
 
 
+_VIEWS: WeakKeyDictionary[ReportData, View] = WeakKeyDictionary()
+
+
 def build_view(data: ReportData) -> View:
-    """Everything on the page, from the data alone: the same data gives the same view."""
+    """Everything on the page, from the data alone; made once for all formats, kept as long as ``data``."""
+    if data not in _VIEWS:
+        _VIEWS[data] = _view(data)
+    return _VIEWS[data]
+
+
+def _view(data: ReportData) -> View:
     times, scores, steps = _times(data.rounds), score_lines(data), next_steps(data)
     return View(
         summary=data.summary,

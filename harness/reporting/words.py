@@ -40,20 +40,13 @@ def compare(
     """
     if before is None or after is None:
         return None
-    wanted = {
-        result.item_id for result in before.results if skill in (None, result.skill) and tag in (None, result.tag)
+    new = after.correctness()
+    old = {
+        result.item_id: result.correct
+        for result in before.results
+        if skill in (None, result.skill) and (tag is None or tag == result.tag) and result.item_id in new
     }
-    old = {item: value for item, value in before.correctness().items() if item in wanted}
-    new = {item: value for item, value in after.correctness().items() if item in wanted}
-    shared = old.keys() & new.keys()
-    if not shared:
-        return None
-    clusters = before.clusters()
-    return pair(
-        {item: old[item] for item in old if item in shared},
-        {item: new[item] for item in old if item in shared},
-        {item: clusters[item] for item in old if item in shared},
-    )
+    return pair(old, {item: new[item] for item in old}, before.clusters()) if old else None
 
 
 def detectable(comparison: Paired) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ import pytest
 from hostile_report import hostile_report
 from report_fixture import make_report_data
 
+from harness.regression.answers import AnswerSet, from_evaluation
+from harness.regression.compare import compare
+from harness.regression.compare_render import as_html
+from harness.regression.index_page import write_index
+from harness.reporting.data import ReportData
 from harness.reporting.html import HtmlReporter
 
 if TYPE_CHECKING:
@@ -41,10 +47,21 @@ class Opened:
         return self.page.locator(selector).count()
 
     def status(self, text: str) -> None:
-        """Wait until the status line of the responses holds ``text``."""
-        self.page.wait_for_function(
-            "text => document.getElementById('responses-status').textContent.includes(text)", arg=text
-        )
+        """Wait until the status line of the responses holds ``text``.
+
+        Playwright's ``wait_for_function`` is of no use here: from its second try on it evaluates its text inside the
+        page, which the page's content security policy forbids.
+        """
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#responses-status")).to_contain_text(text, timeout=30_000)
+
+    def serious(self) -> list[tuple[str, str]]:
+        """What axe-core finds that is serious or critical: the rule and the beginning of its first element."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
+        return [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
 
     def sideways(self) -> int:
         """CSS pixels that the page can be scrolled sideways."""
@@ -107,6 +124,57 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20,000 items."""
     data = make_report_data(rounds=1, finished=False, fewshot=False, guard=False, crash_round=None, n=20_000)
     return HtmlReporter().render(data, tmp_path_factory.mktemp("many"))
+
+
+def compared(data: ReportData, folder: Path) -> Path:
+    """The page of the champion beside the untouched model."""
+    before, after = (
+        AnswerSet(each.name, tuple(from_evaluation(each))) for each in (data.baseline_dev, data.champion_dev)
+    )
+    path = folder / "compare.html"
+    path.write_text(as_html(compare(before, after)), encoding="utf-8")
+    return path
+
+
+def indexed(data: ReportData, folder: Path) -> Path:
+    """The index over three runs, a domain of one run, and one that cannot be read."""
+    for place, (name, domain) in enumerate((("first", "one"), ("second", "one"), ("third", "two"))):
+        run = folder / f"run{place}"
+        HtmlReporter().render(data, run / "report")
+        summary = {
+            **data.summary,
+            "run": f"{name} {data.summary['run']}",
+            "domain": f"{domain} {data.summary['domain']}",
+        }
+        (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        (run / "ledger.jsonl").write_text(json.dumps({"time": f"2026-01-0{place + 1}T10:00:00Z"}), encoding="utf-8")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "ledger.jsonl").touch()
+    return write_index(folder)
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six rounds later, beside the untouched model."""
+    return compared(make_report_data(rounds=6), tmp_path_factory.mktemp("comparison"))
+
+
+@pytest.fixture(scope="session")
+def hostile_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of answers that try to act."""
+    return compared(hostile_report(), tmp_path_factory.mktemp("hostile-comparison"))
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three finished runs."""
+    return indexed(make_report_data(rounds=6, n=200), tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def hostile_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with names that try to act."""
+    return indexed(hostile_report(), tmp_path_factory.mktemp("hostile-runs"))
 
 
 @pytest.fixture(scope="session")

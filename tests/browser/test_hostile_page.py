@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,37 @@ from harness.reporting.escape import visible
 pytestmark = pytest.mark.browser
 
 ITEMS = "#responses-items details.case"
+BARE = "<!doctype html><title>x</title><body>"
+# As browsers wrote until 2025: < and > bare within attributes.
+REWRITE = "a.innerHTML = a.innerHTML.replaceAll('&lt;', '<').replaceAll('&gt;', '>')"
+ELSEWHERE: dict[int, Callable[[str], str]] = {
+    6: lambda text: f"{BARE}<input value='{text}'>",
+    15: lambda text: f"{BARE}<p id=a></p><script>a.innerHTML = {json.dumps(text)}; {REWRITE}</script>",
+    24: lambda text: f"{BARE}<script>`{text}`</script>",
+    25: lambda text: BARE + html.unescape(text),
+    26: lambda text: BARE + text.replace("\x00", ""),
+}
+"""By number, the mistake that a payload waits for, where it is another one than to put it into the page as it is."""
+TELL = "Object.defineProperty(window, 'pwned', { set() { console.log('pwned'); } })"
 
 
-def test_the_payloads_act_on_a_page_that_lets_them(tmp_path: Path, visit: Callable[..., Any]) -> None:
-    acted = 0
-    for number, payload in enumerate(PAYLOADS):
-        if "refresh" in payload:  # it would lead the page away while it is asked
-            continue
-        page = tmp_path / f"{number}.html"
-        page.write_text(f"<!doctype html><title>x</title><body>{payload}", encoding="utf-8", errors="replace")
-        opened = visit(page)
-        opened.page.wait_for_timeout(100)
-        acted += bool(opened.page.evaluate("window.pwned")) or len(opened.requests) > 1 or bool(opened.said)
-    assert acted >= 15
+@pytest.mark.parametrize("number", range(len(PAYLOADS)))
+def test_each_payload_acts_on_a_page_that_lets_it(number: int, tmp_path: Path, browser: Any) -> None:
+    path = tmp_path / "page.html"
+    careless = ELSEWHERE.get(number, lambda text: BARE + text)
+    path.write_text(careless(PAYLOADS[number]), encoding="utf-8", errors="replace")
+    with browser.new_context() as context:
+        context.route("https://**", lambda route: route.abort())
+        page, acts = context.new_page(), []
+        page.on("request", lambda request: acts.append(request.url) if request.url.startswith("https:") else None)
+        page.on("console", lambda message: acts.append("ran") if message.text == "pwned" else None)
+        page.on("dialog", lambda dialog: (acts.append("asked"), dialog.dismiss()))
+        page.add_init_script(TELL)
+        page.goto(path.as_uri(), wait_until="commit")  # one payload leads the page away: it is asked nothing after that
+        for _ in range(250):
+            if not acts:
+                page.wait_for_timeout(20)
+    assert acts
 
 
 def test_no_payload_acts_wherever_it_stands(hostile: Path, visit: Callable[..., Any]) -> None:
@@ -59,7 +79,7 @@ def test_a_hostile_item_is_found_and_linked_like_any_other(
     opened.status("item")
     link = opened.page.locator(".path a").first.get_attribute("href")
     again = visit(hostile, link)
-    again.page.wait_for_function("document.activeElement.tagName === 'SUMMARY'")
+    again.page.locator("summary:focus").wait_for()
     shown = again.page.locator(f"{ITEMS}[open]", has_text=visible(PAYLOADS[number]))
     assert shown.count() >= 1
     assert again.page.evaluate("window.pwned") is None
