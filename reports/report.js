@@ -63,7 +63,7 @@
   }
 
   function matches(item, wanted, terms) {
-    for (const name of ["verdict", "skill", "before", "after"]) {
+    for (const name of ["of", "verdict", "skill", "before", "after"]) {
       if (wanted[name] && item[name] !== wanted[name]) return false;
     }
     if (wanted.round && !item.rounds.includes(Number(wanted.round))) return false;

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -314,3 +318,10 @@ def _manifest(hostile: bool) -> dict[str, Any]:
         manifest["hostile"] = {str(index): payload for index, payload in enumerate(HOSTILE)}
         manifest[HOSTILE[0]] = HOSTILE[1]
     return manifest
+
+
+def rows_of(page: str) -> list[dict[str, Any]]:
+    """What the page's compressed block holds."""
+    (block,) = re.findall(r'id="responses-data">([A-Za-z0-9+/=]*)</script>', page)
+    rows: list[dict[str, Any]] = json.loads(gzip.decompress(base64.b64decode(block)))
+    return rows

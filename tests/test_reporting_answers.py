@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
-import json
 import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-from report_fixture import make_report_data
+from report_fixture import make_report_data, rows_of
 from report_items import make_evaluation
 
+import harness.reporting.answers
 from harness.diagnosis import UNCLASSIFIED
 from harness.evaluated import load_evaluation
 from harness.exceptions import InputError
@@ -47,13 +45,6 @@ def page(tested: ReportData, tmp_path_factory: pytest.TempPathFactory) -> str:
     return HtmlReporter().render(tested, tmp_path_factory.mktemp("page")).read_text(encoding="utf-8")
 
 
-def rows_of(page: str) -> list[dict[str, Any]]:
-    """What the page's compressed block holds."""
-    (block,) = re.findall(r'id="responses-data">([A-Za-z0-9+/=]*)</script>', page)
-    rows: list[dict[str, Any]] = json.loads(gzip.decompress(base64.b64decode(block)))
-    return rows
-
-
 def test_every_item_has_the_verdict_that_its_two_answers_give(tested: ReportData, shown: Responses) -> None:
     assert tested.test_before is not None
     assert tested.test_after is not None
@@ -70,7 +61,7 @@ def test_every_item_has_the_verdict_that_its_two_answers_give(tested: ReportData
             expected[key] = "right"
         else:
             expected[key] = "still failing" if before[key] == record.primary else "changed"
-    assert {case.item_id: case.verdict for case in shown.cases} == expected
+    assert {case.item_id: case.verdict for case in shown.cases if case.of == "test"} == expected
     assert {group.name: group.total for group in shown.groups} == Counter(expected.values())
     assert set(expected.values()) == set(VERDICTS)
 
@@ -89,8 +80,34 @@ def test_the_overview_is_a_part_and_the_block_is_all(tested: ReportData, shown: 
     assert shown.overview <= OVERVIEW
     assert page.count('<details class="case"') == shown.overview
     assert [row["id"] for row in rows_of(page)] == [case.item_id for case in shown.cases]
-    assert {row["id"] for row in rows_of(page)} == {result.item_id for result in tested.test_after.results}
-    assert f"Here are {shown.overview} of 600 items" in page
+    for name, evaluation in (("test", tested.test_after), ("dev", tested.champion_dev)):
+        ids = {row["id"] for row in rows_of(page) if row["of"] == name}
+        assert ids == {result.item_id for result in evaluation.results}
+        assert f'<option value="{name}">{name} (600)</option>' in page
+    assert f"Here are {shown.overview} of 1,200 items" in page
+
+
+def test_dev_items_keep_their_way_through_the_rounds_once_test_is_opened(tested: ReportData, shown: Responses) -> None:
+    before = replace(tested, summary={**tested.summary, "test": None}, test_before=None, test_after=None)
+    dev = [case for case in shown.cases if case.of == "dev"]
+    assert dev == list(responses(before).cases)
+    assert shown.rounds == responses(before).rounds != ()
+    assert {len(case.history.marks) for case in dev} == {1 + sum(view.asked is not None for view in tested.rounds)}
+    assert {group.name: group.total for group in shown.groups} == Counter(
+        c.verdict for c in shown.cases if c.of == "test"
+    )
+    assert dict(shown.verdicts) == Counter(case.verdict for case in shown.cases)
+
+
+@pytest.mark.parametrize(("room", "shown"), [(14_000_000, 6_000), (600_000, 1_000), (100, 700)])
+def test_a_page_of_fewer_items_shows_more_of_each_prompt(
+    room: int, shown: int, tested: ReportData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness.reporting.answers, "PROMPTS", room)
+    dev = replace(tested.baseline_dev, results=[replace(r, prompt="x" * 9_000) for r in tested.baseline_dev.results])
+    data = replace(make_report_data(rounds=0, finished=False), baseline_dev=dev, champion_dev=dev)
+    for case in responses(data).cases:
+        assert len("".join(text for text, _ in case.prompt.segments)) == shown
 
 
 def test_an_item_reads_the_same_on_the_page_and_in_the_block(page: str) -> None:
@@ -139,7 +156,8 @@ def test_pieces_of_a_response_make_the_response(shown: Responses, tested: Report
     assert tested.test_after is not None
     texts = {result.item_id: result.response for result in tested.test_after.results}
     for case in shown.cases:
-        assert "".join(text for text, _, _ in case.after.pieces) == texts[case.item_id][:1_200]
+        if case.of == "test":
+            assert "".join(text for text, _, _ in case.after.pieces) == texts[case.item_id][:1_200]
 
 
 def dev_run() -> ReportData:

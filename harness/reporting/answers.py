@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeVar
@@ -42,6 +43,9 @@ OVERVIEW = 60
 
 SHOWN = 1_200
 """Characters of a response that are shown and compared."""
+
+PROMPTS, SHORTEST, LONGEST = 14_000_000, 700, 6_000
+"""Characters of all prompts together that the page may hold, and of one: its end, where the question stands."""
 
 QUOTED = 60
 """Characters of evidence and of a prompt's last line that are quoted."""
@@ -103,12 +107,14 @@ class Case:
     """One item with its answers.
 
     Attributes:
+        of: the set that it is of, ``test`` or ``dev``.
         item_id: made visible, so that it can stand in an address.
         verdict: one of `VERDICTS`, or of `SINGLE`.
         gist: the last line of the prompt, cut.
         before: ``None`` where there is only one model to show.
     """
 
+    of: str
     item_id: str
     skill: str
     verdict: str
@@ -139,20 +145,23 @@ class CaseGroup:
 
 @dataclass(frozen=True)
 class Responses:
-    """All items of the set that may be shown.
+    """All items of the sets that may be shown.
 
     Attributes:
-        of: ``test`` once it was opened, else ``dev``.
+        of: ``test`` once it was opened, else ``dev``: the set that the groups are of.
         groups: the verdicts, harm first; those without an item are there, too.
-        cases: every item, by verdict and then the skills in turn.
+        cases: every item, by set, verdict and then the skills in turn; once test was opened, those of dev behind it.
+        sets, verdicts: ``(name, items)``, in the order of the cases.
         skills: ``(skill, items)`` in alphabetical order.
         before, after: ``(primary category, items)``, the most frequent first.
-        rounds: ``(round, items that became right or wrong in it)``; empty for test.
+        rounds: ``(round, dev items that became right or wrong in it)``.
     """
 
     of: str
     groups: tuple[CaseGroup, ...] = ()
     cases: tuple[Case, ...] = ()
+    sets: tuple[tuple[str, int], ...] = ()
+    verdicts: tuple[tuple[str, int], ...] = ()
     skills: tuple[tuple[str, int], ...] = ()
     before: tuple[tuple[str, int], ...] = ()
     after: tuple[tuple[str, int], ...] = ()
@@ -165,25 +174,27 @@ class Responses:
 
 
 def responses(data: ReportData, overview: int = OVERVIEW) -> Responses:
-    """Every item of test once it was opened, else of dev, with its responses. Gate items are in no `ReportData`.
+    """Every item of dev and, once it was opened, of test, with its responses. Gate items are in no `ReportData`.
 
     Args:
         data: the run.
         overview: items at most that are put on the page as they are, an equal number of each verdict but ``right``.
     """
-    opened = data.test_before is not None and data.test_after is not None
-    before, after = (data.test_before, data.test_after) if opened else (data.baseline_dev, data.champion_dev)
-    if before is None or after is None:  # not reached: dev is always there
-        return Responses("dev")
-    test = data.summary.get("test") if opened else None
-    champion = int((test or data.summary["champion"])["round"])
-    evaluations = _evaluations(data, before, after, champion, opened)
-    cases = _cases(before if champion else None, after, evaluations)
-    meanings = VERDICTS if champion else SINGLE
-    wrong = [name for name in meanings if name != "right"]
-    of = {name: _spread([case for case in cases if case.verdict == name]) for name in meanings}
+    asked = {view.number: view.asked for view in data.rounds if view.asked}
+    sets = [_Set("dev", data.baseline_dev, data.champion_dev, int(data.summary["champion"]["round"]), asked)]
+    test = data.summary.get("test")
+    if test and data.test_before is not None and data.test_after is not None:
+        again = int(data.summary["test_certified"]["round"]) if data.test_certified else 0
+        others = {again: data.test_certified} if data.test_certified else {}
+        sets.insert(0, _Set("test", data.test_before, data.test_after, int(test["round"]), others))
+    limit = max(SHORTEST, min(LONGEST, PROMPTS // max(1, sum(len(each.after.results) for each in sets))))
+    first, *more = sets
+    own = _cases(first, limit)
+    wrong = [name for name in first.meanings if name != "right"]
+    of = {name: [case for case in own if case.verdict == name] for name in first.meanings}
+    cases = (*own, *(case for each in more for case in _cases(each, limit)))
     return Responses(
-        of="test" if opened else "dev",
+        of=first.name,
         groups=tuple(
             CaseGroup(
                 name,
@@ -192,14 +203,43 @@ def responses(data: ReportData, overview: int = OVERVIEW) -> Responses:
                 _counted(case.skill for case in of[name]),
                 tuple(of[name][: overview // len(wrong)] if name in wrong else ()),
             )
-            for name, meaning in meanings.items()
+            for name, meaning in first.meanings.items()
         ),
-        cases=tuple(case for name in meanings for case in of[name]),
+        cases=cases,
+        sets=tuple(Counter(case.of for case in cases).items()),
+        verdicts=tuple(Counter(dict.fromkeys(first.meanings, 0) | Counter(case.verdict for case in cases)).items()),
         skills=_counted(case.skill for case in cases),
         before=_frequent(case.before.category for case in cases if case.before),
         after=_frequent(case.after.category for case in cases),
-        rounds=_counted(number for case in cases for number in case.history.changed) if not opened else (),
+        rounds=_counted(number for case in cases if case.of == "dev" for number in case.history.changed),
     )
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Items with the answers of the untouched model, of a champion, and what became of them in other rounds."""
+
+    name: str
+    before: Evaluation
+    after: Evaluation
+    champion: int
+    others: Mapping[int, Outcomes]
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        return VERDICTS if self.champion else SINGLE
+
+    def evaluations(self) -> list[tuple[int, str, Outcomes]]:
+        """Round, name and outcomes of each model, in order: by round on dev, on test the certified one second."""
+        own = {0: outcomes_of(self.before), self.champion: outcomes_of(self.after)}
+        if self.name == "dev":
+            own = {**self.others, **own}  # the champion's as it was asked last
+            return [(number, str(number), own[number]) for number in sorted(own)]
+        named = [(0, "untouched model", own[0])]
+        others = [number for number in self.others if number not in own]
+        named += [(number, f"certified (round {number})", self.others[number]) for number in others]
+        champion = (self.champion, f"champion (round {self.champion})", own[self.champion])
+        return [*named, champion] if self.champion else named
 
 
 def _counted(values: Iterable[T]) -> tuple[tuple[T, int], ...]:
@@ -223,31 +263,15 @@ def _spread(cases: Sequence[Case]) -> list[Case]:
     return [queue[row] for row in range(depth) for queue in queues if row < len(queue)]
 
 
-def _evaluations(
-    data: ReportData, before: Evaluation, after: Evaluation, champion: int, opened: bool
-) -> list[tuple[int, str, Outcomes]]:
-    """Round, name and outcomes of each evaluation of the items, in order: the rounds on dev, the models on test."""
-    own = {0: outcomes_of(before), champion: outcomes_of(after)}
-    if not opened:
-        asked = {view.number: view.asked for view in data.rounds if view.asked}
-        own = asked | own  # the champion's as it was asked last
-        return [(number, str(number), own[number]) for number in sorted(own)]
-    named = [(0, "untouched model", own[0])]
-    if data.test_certified is not None:
-        certified = int(data.summary["test_certified"]["round"])
-        if certified not in own:
-            named.append((certified, f"certified (round {certified})", data.test_certified))
-    return [*named, (champion, f"champion (round {champion})", own[champion])] if champion else named
-
-
-def _cases(
-    before: Evaluation | None, after: Evaluation, evaluations: Sequence[tuple[int, str, Outcomes]]
-) -> list[Case]:
+def _cases(of: _Set, limit: int) -> list[Case]:
+    """By verdict, harm first, and then the skills in turn; ``limit`` is of a prompt's characters."""
+    before = of.before if of.champion else None
+    evaluations = of.evaluations()
     old = {result.item_id: result for result in before.results} if before else {}
     old_errors = {record.item_id: record for record in before.errors} if before else {}
-    errors = {record.item_id: record for record in after.errors}
+    errors = {record.item_id: record for record in of.after.errors}
     cases = []
-    for item in after.results:
+    for item in of.after.results:
         key, first = item.item_id, old.get(item.item_id)
         if before and first is None:
             continue
@@ -256,18 +280,19 @@ def _cases(
         now = _answer(item, errors.get(key), now_differs)
         cases.append(
             Case(
+                of=of.name,
                 item_id=visible(shorten(key, SHOWN)),
                 skill=item.skill,
                 verdict=_verdict(was, now),
                 gist=_gist(item.prompt),
-                prompt=tail(item.prompt),
+                prompt=tail(item.prompt, limit),
                 gold=head(item.target),
                 before=was,
                 after=now,
                 history=_history(key, evaluations),
             )
         )
-    return cases
+    return [case for name in of.meanings for case in _spread([each for each in cases if each.verdict == name])]
 
 
 def _text(result: ItemResult) -> str:

@@ -50,13 +50,14 @@ def script(environment: Environment, name: str) -> Script:
 def packed(cases: Sequence[Case], markup: Callable[[Case], str]) -> Markup:
     """``cases`` as one inert block for the page's script: a JSON list, gzipped, in base64.
 
-    Each entry is ``{"id", "skill", "verdict", "before", "after", "rounds", "html"}``: skill and primary categories as
-    the page shows them (empty where there is no category), the rounds in which the item became right or wrong, and
-    what ``markup`` makes of the case. Base64 has no character that a page could take for markup; ``html`` is escaped
-    by the template that makes it.
+    Each entry is ``{"of", "id", "skill", "verdict", "before", "after", "rounds", "html"}``: its set, skill and primary
+    categories as the page shows them (empty where there is no category), the rounds in which the item became right or
+    wrong, and what ``markup`` makes of the case. Base64 has no character that a page could take for markup; ``html``
+    is escaped by the template that makes it.
     """
     rows = [
         {
+            "of": case.of,
             "id": case.item_id,
             "skill": html_value(case.skill),
             "verdict": case.verdict,
