@@ -234,6 +234,13 @@ def test_off_topic_questions_come_with_passages_where_all_have_one(init: Init, t
             assert seen.setdefault(item.doc["context"], role) == role
 
 
+def test_a_file_without_one_example_is_refused_as_such_with_other_subjects_too(init: Init, tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"Where is parcel {n}?"}]} for n in range(30)]
+    code, _, err = init(rows, "--off-topic", "No.")
+    assert (code, left_behind(tmp_path)) == (2, [])
+    assert "no row of 30 has both a question and an answer" in err
+
+
 def test_where_prompts_speak_of_everything_nothing_is_off_topic(init: Init, tmp_path: Path) -> None:
     from harness.intake.off_topic import SUBJECTS
 

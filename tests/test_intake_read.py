@@ -196,7 +196,7 @@ def test_a_spreadsheet_is_to_be_saved_as_csv(write: Write) -> None:
     assert refusal(write("a.xlsx", b"PK")).endswith("files; save it as CSV")
 
 
-@pytest.mark.parametrize("name", ["squad", "owner/name-v1.1", "owner/name:configuration.v2", "glue:mrpc"])
+@pytest.mark.parametrize("name", ["squad", "owner/name-v1.1", "owner/name:configuration.v2", "glue:mrpc", "a/b.en:c"])
 def test_names_of_data_sets_are_looked_for_as_such(name: str) -> None:
     assert looks_like_id(name)
 

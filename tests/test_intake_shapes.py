@@ -95,6 +95,10 @@ def test_an_instruction_without_input_is_the_prompt() -> None:
     )
     assert (with_input.instruction, with_input.prompt) == ("do", "p")
     assert (without.instruction, without.prompt) == ("", "say hi")
+    _, (_, null) = read(
+        [{"instruction": "do", "input": "p", "output": "c"}, {"instruction": "say hi", "input": None, "output": "hi"}]
+    )
+    assert (null.instruction, null.prompt) == ("", "say hi")
 
 
 def test_squads_answers_are_all_right_and_none_is_an_answer_too() -> None:

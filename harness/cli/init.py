@@ -79,7 +79,7 @@ def init(
     if text.notice:
         click.echo(one_line(text.notice))
     choices = Choices(chosen, text.name, template, off_topic.strip() if off_topic else None)
-    added = redirections(shape, examples, choices.sentence) if choices.sentence is not None else []
+    added = redirections(shape, examples, choices.sentence) if choices.sentence is not None and examples else []
     card = data_card(
         examples, rows, text.tokenizer, price_per_hour,
         source=source, model=text.name, context=text.context_length, tokens_per_second=tokens_per_second,

@@ -111,8 +111,10 @@ def needed(row: Row, column: str) -> str:
     value = text_of(row.values, column)
     if value is None:
         there = ", ".join(list(row.values)[:8]) or "none"
-        problem = "is null" if column in row.values else f"is missing (its columns: {there})"
-        raise InputError(f"{row.place}: '{column}', which other rows have, {problem}; give every row the same columns")
+        problem, remedy = f"is missing (its columns: {there})", "give every row the same columns"
+        if column in row.values:
+            problem, remedy = "is null", "fill it in, or 'harness data clean FILE -o OUT' drops the row"
+        raise InputError(f"{row.place}: '{column}', which other rows have, {problem}; {remedy}")
     return value
 
 

@@ -16,8 +16,8 @@ _MOST = 1_000_000
 
 
 def looks_like_id(source: str) -> bool:
-    """Whether ``source`` can be ``owner/name`` or ``owner/name:configuration``; what ends as files do is neither."""
-    return bool(_ID.fullmatch(source)) and not _ENDING.fullmatch(PurePath(source.partition(":")[0]).suffix)
+    """Whether ``source`` can be ``owner/name`` or ``owner/name:configuration``; a name that ends as files do is not."""
+    return bool(_ID.fullmatch(source)) and (":" in source or not _ENDING.fullmatch(PurePath(source).suffix))
 
 
 def hub_rows(source: str) -> list[Row]:

@@ -124,7 +124,8 @@ class Shape:
             yield self._single(row)
 
     def _single(self, row: Row) -> Example:
-        prompt, instruction = needed(row, self.prompt), ""
+        may_lack = self.instruction is not None and self.prompt in row.values  # an instruction may say all
+        prompt, instruction = text_of(row.values, self.prompt) or "" if may_lack else needed(row, self.prompt), ""
         if self.instruction is not None:
             instruction = text_of(row.values, self.instruction) or ""
             if not prompt:

@@ -218,7 +218,8 @@ def _check_template(
         raise InputError(f"{template.path}: never uses 'prompt', the question; put {{{{ prompt }}}} where it belongs")
     seen: dict[str, int] = {}
     for place, prompt in enumerate(prompts):
-        of = seen.setdefault(prompt, place)
+        if (of := seen.setdefault(prompt, place)) == place:
+            continue
         differ = [name for name in known[of] if _folded(known[of][name]) != _folded(known[place][name])]
         if differ and answer_key(examples[of].answer) != answer_key(examples[place].answer):
             raise InputError(
