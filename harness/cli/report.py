@@ -69,10 +69,10 @@ def report(
 
 
 def _print_summary(run: Path, worn: bool) -> None:
-    from harness.reporting.json_summary import as_text
+    from harness.reporting.json_summary import JsonReporter
     from harness.reporting.load import load_report_data
 
-    click.echo(as_text(load_report_data(run, worn)), nl=False)
+    click.echo(JsonReporter().text(load_report_data(run, worn)), nl=False)
 
 
 def _report(run: Path, worn: bool, formats: tuple[str, ...], other: str | None, templates: Path | None) -> Path:

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from harness.evaluated import Evaluation
 from harness.evaluation.choices import unsaid
@@ -16,7 +15,7 @@ from harness.reporting.answers import UNSAID
 from harness.reporting.data import ReportData
 from harness.reporting.escape import shorten, visible
 from harness.reporting.standing import worn_label
-from harness.storage import write_text
+from harness.reporting.to_file import FileReporter
 
 FILE = "items.csv"
 COLUMNS = (
@@ -28,20 +27,15 @@ CELL = 32_000
 _FORMULA = re.compile(r"(^|[;\t\n])([\s\"']*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
-class CsvReporter:
+class CsvReporter(FileReporter):
     """Renders ``items.csv``."""
 
     name = "csv"
+    file = FILE
 
-    def render(self, data: ReportData, out_dir: Path) -> Path:
-        """Write the table into ``out_dir`` (created), atomically, and return its path.
-
-        Raises:
-            EnvironmentFault: the folder cannot be written.
-        """
-        path = out_dir / FILE
-        write_text(path, as_csv(data))
-        return path
+    def text(self, data: ReportData) -> str:
+        """See `as_csv`."""
+        return as_csv(data)
 
 
 def as_csv(data: ReportData) -> str:

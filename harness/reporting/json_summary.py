@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from harness.reporting.data import ReportData
 from harness.reporting.escape import visible
-from harness.storage import write_text
+from harness.reporting.to_file import FileReporter
 
 FILE = "summary.json"
 
 
-class JsonReporter:
+class JsonReporter(FileReporter):
     """Renders ``summary.json``."""
 
     name = "json"
+    file = FILE
 
-    def render(self, data: ReportData, out_dir: Path) -> Path:
-        """Write the summary into ``out_dir`` (created), atomically, and return its path.
-
-        Raises:
-            EnvironmentFault: the folder cannot be written.
-        """
-        path = out_dir / FILE
-        write_text(path, as_text(data))
-        return path
-
-
-def as_text(data: ReportData) -> str:
-    """What stands in the file."""
-    text = json.dumps(data.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return text if visible(text) == text else "".join(map(_escaped, text))
+    def text(self, data: ReportData) -> str:
+        """The summary; what cannot be seen is escaped."""
+        text = json.dumps(data.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return text if visible(text) == text else "".join(map(_escaped, text))
 
 
 def _escaped(character: str) -> str:

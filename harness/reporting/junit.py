@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.evaluated import Evaluation
 from harness.gate.guards import guard_finding
@@ -18,29 +17,24 @@ from harness.reporting.data import ReportData, RoundView
 from harness.reporting.formatting import integer, interval, percent, points, probability
 from harness.reporting.junit_xml import JunitCase, Outcome, junit_xml
 from harness.reporting.standing import gate_words, worn, worn_label
+from harness.reporting.to_file import FileReporter
 from harness.reporting.unknowns import certificates
 from harness.reporting.words import compare, headline
-from harness.storage import write_text
 
 FILE = "junit.xml"
 SKILL_ALPHA = 0.05
 """Chance that any skill of a model that is no worse anywhere is called worse, at most (Holm over the skills)."""
 
 
-class JunitReporter:
+class JunitReporter(FileReporter):
     """Renders ``junit.xml``."""
 
     name = "junit"
+    file = FILE
 
-    def render(self, data: ReportData, out_dir: Path) -> Path:
-        """Write the test cases into ``out_dir`` (created), atomically, and return their path.
-
-        Raises:
-            EnvironmentFault: the folder cannot be written.
-        """
-        path = out_dir / FILE
-        write_text(path, junit_xml(f"harness {data.summary['run']}", cases(data)))
-        return path
+    def text(self, data: ReportData) -> str:
+        """See `cases`."""
+        return junit_xml(f"harness {data.summary['run']}", cases(data))
 
 
 def cases(data: ReportData) -> list[JunitCase]:

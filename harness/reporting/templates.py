@@ -26,6 +26,11 @@ BUILTIN = "builtin"
 """Under this name a template of one's own reaches the package's."""
 UNESCAPED = ("safe", "urlize", "xmlattr")
 """Jinja's filters that make markup out of a value; a response could use them, so templates have none of them."""
+FILTERS = (
+    *(formatting.percent, formatting.points, formatting.interval, formatting.probability, formatting.integer),
+    *(formatting.duration, formatting.score_range, formatting.plural),
+)
+"""The reports' own."""
 
 
 _FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -75,16 +80,7 @@ def environment(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(
-        percent=formatting.percent,
-        points=formatting.points,
-        interval=formatting.interval,
-        probability=formatting.probability,
-        integer=formatting.integer,
-        duration=formatting.duration,
-        score_range=formatting.score_range,
-        plural=formatting.plural,
-    )
+    made.filters.update({each.__name__: each for each in FILTERS})
     if html:
         made.filters.update(dict.fromkeys(("e", "escape", "forceescape"), escape.escaped))
     for name in UNESCAPED:
