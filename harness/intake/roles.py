@@ -19,8 +19,8 @@ def dealt_examples(
     """Places of the examples by role, and where a split stands in for another.
 
     Dealt by `harness.evaluation.roles`. Examples of one ``cluster``, on one passage or near one another stay together;
-    one that is there twice is one item. Counts agree with those of the domain; which example has which role need not,
-    since a domain's items have other hashes.
+    one that is there twice is one item. Counts are near those of the domain, whose items have other hashes; which
+    example has which role is for the domain to say.
 
     Args:
         examples: any.
