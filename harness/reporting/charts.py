@@ -315,7 +315,7 @@ def loss_chart(losses: Sequence[tuple[int, float]], width: int, label: str) -> M
     parts.append(_text(across(first), height - 7, f"step {first}", "tick", "middle" if last == first else "start"))
     if last > first:
         parts.append(_text(across(last), height - 7, f"step {last}", "tick", "end"))
-    return _svg(width, height, label, parts)
+    return _svg(width, height, label, parts, "only")
 
 
 def time_bars(rounds: Sequence[tuple[str, Sequence[float]]], width: int, label: str) -> Markup:

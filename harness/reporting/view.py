@@ -58,7 +58,7 @@ class Training:
     Attributes:
         mix: ``(origin, rows of each skill, rows)``; the skills' names are in ``skills``.
         samples: ``(row, prompt excerpt, completion excerpt)``, one of each origin first, at most three.
-        charts: the loss curve, wide and narrow; empty where no loss was recorded.
+        chart: the loss curve, narrow enough for a phone; empty where no loss was recorded.
         bad_losses: non-finite losses.
         shortages: rows that were wanted and not found, one line each.
         seconds: of each phase of the round.
@@ -70,7 +70,7 @@ class Training:
     skills: tuple[str, ...]
     mix: tuple[tuple[str, tuple[int, ...], int], ...]
     samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
-    charts: tuple[Markup, ...]
+    chart: Markup
     bad_losses: int
     shortages: tuple[str, ...]
     seconds: tuple[tuple[str, float], ...]
@@ -243,8 +243,8 @@ def _training(view: RoundView) -> Training:
         rule=RULES.get(view.verdict["rule"], view.verdict["rule"]),
         skills=skills,
         mix=tuple(mix),
-        samples=tuple((row, tail(str(row["prompt"]), 400), head(str(row["completion"]), (), 400)) for row in chosen),
-        charts=tuple(loss_chart(view.losses, width, label) for width in (480, NARROW)) if finite else (),
+        samples=tuple((row, tail(str(row["prompt"]), 240), head(str(row["completion"]), (), 240)) for row in chosen),
+        chart=loss_chart(view.losses, NARROW, label),
         bad_losses=len(view.losses) - len(finite),
         shortages=tuple(str(line) for line in view.curation.get("shortages", ())),
         seconds=tuple((phase, float((view.entry.get("seconds") or {}).get(phase, 0.0))) for phase in PHASES),

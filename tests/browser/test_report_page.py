@@ -47,36 +47,47 @@ def test_it_shows_and_says_and_asks_nothing(which: str, visit: Visit, request: p
 def test_filters_narrow_the_items_and_stay_in_the_address(report: Path, visit: Visit) -> None:
     opened = visit(report)
     page = opened.page
+    page.select_option("[name=of]", "test")
+    opened.status("600 items of 1,200")
     page.select_option("[name=verdict]", "fixed")
-    opened.status("of 600")
+    page.get_by_text(re.compile(r"^(?!600 )[0-9]+ items of 1,200")).wait_for()
     assert set(page.locator(".verdict-of").all_inner_texts()) == {"✗ → ✓ Fixed"}
     page.select_option("[name=skill]", "routing")
-    page.get_by_text(re.compile(r"^[0-9]+ items of 600\.$")).wait_for()
+    page.get_by_text(re.compile(r"^[0-9]+ items of 1,200\.$")).wait_for()
     shown = page.locator(f"{ITEMS} > summary").all_inner_texts()
     assert shown
     assert all("routing" in line for line in shown)
     said = page.locator("#responses-status").inner_text()
-    assert said == f"{len(shown)} items of 600."
-    assert page.url.endswith("#responses?verdict=fixed&skill=routing")
-    again = visit(report, "#responses?verdict=fixed&skill=routing")
-    again.status("of 600")
+    assert said == f"{len(shown)} items of 1,200."
+    assert page.url.endswith("#responses?of=test&verdict=fixed&skill=routing")
+    again = visit(report, "#responses?of=test&verdict=fixed&skill=routing")
+    again.status("of 1,200")
     assert again.page.locator(f"{ITEMS} > summary").all_inner_texts() == shown
     quiet(again)
+
+
+def test_dev_items_are_found_by_round_once_test_is_opened(report: Path, visit: Visit) -> None:
+    opened = visit(report, "#responses?round=2")
+    opened.status("of 1,200")
+    lines = opened.page.locator(f"{ITEMS} > summary").all_inner_texts()
+    assert lines
+    assert all(" dev" in line and " test" not in line for line in lines)
+    quiet(opened)
 
 
 def test_search_finds_words_of_the_texts_and_none_of_the_headings(report: Path, visit: Visit) -> None:
     opened = visit(report)
     opened.page.fill("[name=q]", "HALDEN kettle")
-    opened.status("of 600")
+    opened.status("of 1,200")
     texts = opened.page.locator(ITEMS).all_text_contents()
     assert texts
     assert all("halden" in text.lower() and "kettle" in text.lower() for text in texts)
     opened.page.fill("[name=q]", '"product":')
-    opened.status("of 600")
+    opened.status("of 1,200")
     assert opened.count(ITEMS) > 1
     for nothing in ("link to this item", "gold zzz", "&quot;"):
         opened.page.fill("[name=q]", nothing)
-        opened.status("0 items of 600")
+        opened.status("0 items of 1,200")
 
 
 def test_fifty_are_shown_at_a_time_and_reset_brings_the_overview_back(report: Path, visit: Visit) -> None:
@@ -148,7 +159,7 @@ def test_the_keyboard_alone_is_enough(report: Path, visit: Visit) -> None:
 
     tab_to("[name=q]", 80)
     page.keyboard.type("kettle")
-    opened.status("of 600")
+    opened.status("of 1,200")
     tab_to("#responses-items summary", 8)
     assert page.evaluate("document.activeElement.closest('details').open") is False
     page.keyboard.press("Enter")
