@@ -19,7 +19,7 @@ from harness.reporting.cells import repaid, trials
 from harness.reporting.charts import GuardPoint, guard_chart, sparkline
 from harness.reporting.data import ReportData
 from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
-from harness.reporting.trajectory import guard_charts, targeted
+from harness.reporting.trajectory import guard_charts, score_charts, targeted
 
 
 @functools.cache
@@ -129,3 +129,15 @@ def test_rounds_in_a_row_with_the_same_targets_are_one_line() -> None:
         )
     ]
     assert targeted(replace(data, rounds=views)) == (("1 to 2", "a/too long"), ("3", "none"), ("4", "a/x, b/y"))
+
+
+def test_a_mark_names_what_its_round_aimed_at() -> None:
+    data = run()
+    wide, narrow = score_charts(data)
+    for chart in (wide, narrow):
+        titles = [each.text for each in ElementTree.fromstring(str(chart)).iter() if each.tag.endswith("title")]
+        assert len(titles) == len(data.rounds)
+        for title, view in zip(titles, data.rounds, strict=True):
+            assert title is not None
+            assert title.startswith(f"round {view.number}, ")
+            assert title.endswith(", ".join(cell.replace("_", " ") for cell in view.entry["targets"]))

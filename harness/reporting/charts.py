@@ -28,6 +28,7 @@ class ScorePoint:
         value: dev score, 0 to 1; ``None`` for a round that was never scored.
         low, high: its 95% interval.
         champion: the champion's dev score after this round's decision, 0 to 1.
+        note: shown where a pointer rests on the mark; empty for none.
     """
 
     round: int
@@ -36,6 +37,7 @@ class ScorePoint:
     low: float
     high: float
     champion: float
+    note: str = ""
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -95,6 +97,10 @@ def marker(outcome: Outcome, x: float, y: float, size: float = 5) -> str:
     }[outcome]
     kind = {"baseline": "baseline", "crash": "crash"}.get(outcome, "open")
     return f'<path d="{path}" class="mark {kind}"/>'
+
+
+def _noted(mark: str, note: str) -> str:
+    return f"<g><title>{escape(note)}</title>{mark}</g>" if note else mark
 
 
 def legend_mark(outcome: Outcome) -> Markup:
@@ -185,14 +191,14 @@ def score_chart(points: Sequence[ScorePoint], champion: int, fewshot: float | No
     for index, point in enumerate(points):
         x = across(index)
         if point.value is None:
-            parts.append(marker(point.outcome, x, up(0) - 10))
+            parts.append(_noted(marker(point.outcome, x, up(0) - 10), point.note))
             continue
         low, high = up(point.low), up(point.high)
         parts.append(
             f'<path d="M{_n(x)} {_n(low)}V{_n(high)}M{_n(x - cap)} {_n(low)}H{_n(x + cap)}M{_n(x - cap)} {_n(high)}'
             f'H{_n(x + cap)}" class="whisker"/>'
         )
-        parts.append(marker(point.outcome, x, up(point.value)))
+        parts.append(_noted(marker(point.outcome, x, up(point.value)), point.note))
     for index, point in enumerate(points):
         if point.round == champion and point.value is not None:
             words = f"champion, round {champion}" if champion else "untouched model"

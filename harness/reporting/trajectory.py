@@ -8,12 +8,15 @@ from typing import Any, cast
 from markupsafe import Markup
 
 from harness.reporting.charts import GuardPoint, Outcome, ScorePoint, guard_chart, score_chart
-from harness.reporting.data import ReportData
+from harness.reporting.data import ReportData, RoundView
+from harness.reporting.escape import shorten, visible
 from harness.reporting.formatting import percent, score_interval
 from harness.reporting.standing import DECIDED
 
 WIDE, NARROW = 760, 320
 """Widths of each chart in CSS pixels: one for a desk and print, one for a phone."""
+NOTE = 400
+"""Characters of what is said where a pointer rests on a mark: the decision, and the cells that the round aimed at."""
 
 
 def score_charts(data: ReportData) -> tuple[Markup, ...]:
@@ -27,6 +30,7 @@ def score_charts(data: ReportData) -> tuple[Markup, ...]:
     scored = {0: champion, **{view.number: view.entry["dev"]["value"] for view in data.rounds if view.entry.get("dev")}}
     for view in data.rounds:
         outcome = cast(Outcome, view.outcome)
+        note = visible(shorten(f"round {view.number}, {DECIDED[outcome]}: {_cells(view)}", NOTE))
         dev = view.entry.get("dev")
         if outcome == "rollback":
             champion = anchor
@@ -35,17 +39,21 @@ def score_charts(data: ReportData) -> tuple[Markup, ...]:
             anchor = champion if outcome == "certified" else anchor
         champion = float(scored[by_hand.get(view.number, 0)]) if view.number in by_hand else champion
         if dev is None:
-            drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion))
+            drawn.append(ScorePoint(view.number, outcome, None, 0.0, 0.0, champion, note))
             spoken.append(f"round {view.number} {DECIDED[outcome]}")
         else:
             low, high = score_interval(dev)
-            drawn.append(ScorePoint(view.number, outcome, float(dev["value"]), low, high, champion))
+            drawn.append(ScorePoint(view.number, outcome, float(dev["value"]), low, high, champion, note))
             spoken.append(f"round {view.number} {percent(dev['value'])} {DECIDED[outcome]}")
     fewshot = data.summary["baseline"].get("dev_fewshot")
     line = None if fewshot is None else float(fewshot["value"])
     label = "Dev score by round: " + ", ".join(spoken) + ("" if line is None else f"; few-shot {percent(line)}")
     best = data.summary["champion"]["round"]
     return tuple(score_chart(drawn, best, line, width, label) for width in (WIDE, NARROW))
+
+
+def _cells(view: RoundView) -> str:
+    return ", ".join(str(cell).replace("_", " ") for cell in view.entry["targets"]) or "no target"
 
 
 def guard_charts(data: ReportData) -> tuple[Markup, ...]:
