@@ -164,6 +164,7 @@ def test_bars_are_as_long_as_their_seconds() -> None:
     assert len(widths) == 6  # a phase of no time has no bar
     assert widths[1] == pytest.approx(4 * widths[0], rel=0.01)
     assert widths[1] == pytest.approx(2 * widths[4], rel=0.01)
+    assert [text.text for text in root.iter("text") if "on" in text.get("class", "").split()] == list(PHASES[:3])
     assert {name for bar in root.iter("rect") for name in bar.get("class", "").split()} <= {"phase", *PHASES}
 
 

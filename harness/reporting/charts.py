@@ -346,7 +346,7 @@ def time_bars(rounds: Sequence[tuple[str, Sequence[float]]], width: int, label: 
                 parts.append(
                     f'<rect x="{_n(x)}" y="{y}" width="{max(span - 1, 0.5):.1f}" height="16" class="phase {phase}"/>'
                 )
-                if span > 7 * len(phase) + 10:
+                if index == 0 and span > 7 * len(phase) + 10:  # the others lie below it in the same order
                     parts.append(_text(x + 5, y + 12, phase, f"on {phase}"))
             x += span
         parts.append(_text(x + 5, y + 12, f"{sum(seconds):,.0f} s", "tick"))
