@@ -145,6 +145,26 @@ def test_a_file_that_holds_no_object_is_named(name: str, run: Path, capsys: pyte
     assert f"{run / name}: expected a JSON object, found list; restore the file" in capsys.readouterr().err
 
 
+def test_a_verified_run_says_so_and_one_that_does_not_match_says_that(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = run / "report" / "index.html"
+    assert main(["report", str(run), "--verify"]) == 0
+    assert "everything that was checked matches" in page.read_text()
+    assert verify_run(run).mismatches == []
+    assert main(["report", str(run)]) == 0
+    assert "everything that was checked matches" not in page.read_text()
+    path = run / "rounds" / "001" / "train.jsonl"
+    path.write_text(path.read_text().replace("a", "b", 1))
+    capsys.readouterr()
+    assert main(["report", str(run), "--verify"]) == 1
+    assert capsys.readouterr().err.startswith("does not match: rounds/001/train.jsonl: ")
+    text = page.read_text()
+    assert "does not match: rounds/001/train.jsonl: " in text
+    assert "Not as recorded" in text
+    assert main(["report", str(run), "--verify", "--json"]) == 2
+
+
 def test_what_cannot_be_compared_ends_with_two(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--compare", str(run / "absent")]) == 2
     assert "no such file or folder" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.gate.guards import guard_finding
 from harness.gate.power import minimum_detectable_effect
 from harness.reporting.data import ReportData
-from harness.reporting.formatting import integer, interval, percent, points
+from harness.reporting.formatting import integer, interval, percent, plural, points
 from harness.reporting.standing import worn, worn_label
 from harness.reporting.unknowns import MINIMUM_EFFECT, PLANNED_DISCORDANT, differs, watched
 from harness.reporting.words import compare, detectable
@@ -30,8 +30,15 @@ class Bullet:
 
 def bullets(data: ReportData) -> tuple[Bullet, ...]:
     """What is not known, what bears on the verdict first."""
-    found = [_certified(data), _power(data), _watch(data), _optimism(data), _forgetting(data), _control(data)]
-    return tuple(bullet for bullet in (*found, _not_assessed(data)) if bullet is not None)
+    rules = (_mismatch, _certified, _power, _watch, _optimism, _forgetting, _control, _not_assessed)
+    return tuple(bullet for bullet in (rule(data) for rule in rules) if bullet is not None)
+
+
+def _mismatch(data: ReportData) -> Bullet | None:
+    if data.verified is None or not data.verified.mismatches:
+        return None
+    count = plural(len(data.verified.mismatches), "value")
+    return Bullet("Not as recorded", f"recomputed, {count} of this run did not match; see Provenance.", True)
 
 
 def _certified(data: ReportData) -> Bullet | None:

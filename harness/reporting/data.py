@@ -75,6 +75,19 @@ class RoundView:
         return Verdict.from_dict(self.verdict).dev
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What recomputing the run found, before its report was written (`harness.verify.verify.verify_run`).
+
+    Attributes:
+        mismatches: what does not match, a line each, in the order met.
+        checked: how many of each kind were compared.
+    """
+
+    mismatches: tuple[str, ...]
+    checked: Mapping[str, int]
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything a reporter may show about a run, finished or not.
@@ -98,6 +111,7 @@ class ReportData:
         stopped: why the run ended, in words; empty while it goes on.
         ledger_head: hash of the last ledger entry.
         costs: seconds and tokens of each phase (`harness.loop.profile.phase_costs`).
+        verified: what recomputing the run found; ``None`` where it was not asked.
         price_per_hour: of the machine, 0 or more, in whatever currency; ``None`` where it is not known.
     """
 
@@ -121,4 +135,5 @@ class ReportData:
     stopped: str = ""
     ledger_head: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    verified: Verified | None = None
     price_per_hour: float | None = None

@@ -17,7 +17,7 @@ from harness.loop.phases import signed
 from harness.loop.profile import phase_costs
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, PARTIAL, champion_folder
-from harness.reporting.data import ReportData, RoundView
+from harness.reporting.data import ReportData, RoundView, Verified
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
 from harness.reporting.registry import prepared, render
@@ -255,11 +255,18 @@ def write_page(data: ReportData, run_dir: Path, templates: Path | None = None) -
     return _write("html", data, run_dir, templates)
 
 
-def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False, templates: Path | None = None) -> list[Path]:
+def write_formats(
+    run_dir: Path,
+    names: Sequence[str],
+    worn: bool = False,
+    templates: Path | None = None,
+    verified: Verified | None = None,
+) -> list[Path]:
     """Write the run's report in the formats ``names``, built in or another package's; return the files.
 
     Args:
         templates: folder of a user's templates, which stand before the package's own.
+        verified: what recomputing the run found, for the report to tell.
 
     Raises:
         InputError: as `load_report_data` and `harness.reporting.registry.render`; nothing is written where a name is
@@ -268,7 +275,7 @@ def write_formats(run_dir: Path, names: Sequence[str], worn: bool = False, templ
     """
     for name in names:
         prepared(name, templates)
-    data = load_report_data(run_dir, worn)
+    data = replace(load_report_data(run_dir, worn), verified=verified)
     return [_write(name, data, run_dir, templates) for name in dict.fromkeys(names)]
 
 

@@ -11,7 +11,8 @@ from harness.evaluation.work import Work
 from harness.loop.profile import Cost
 from harness.models.arithmetic import operations
 from harness.models.shapes import KNOWN, Shape
-from harness.reporting.data import ReportData
+from harness.reporting.data import ReportData, Verified
+from harness.reporting.escape import shorten
 from harness.reporting.formatting import duration, integer
 from harness.reporting.next_steps import recorded_command
 
@@ -45,7 +46,7 @@ def facts(data: ReportData) -> tuple[Fact, ...]:
     facts = [
         Fact("Reproduce", "", (again,), made),
         Fact("Begun with", "", (given,)) if given else None,
-        Fact("Verify", "", ("harness verify RUN",), "Its result is not kept in the run; it needs no model."),
+        _verify(data.verified),
         _time(data),
         _tokens(data),
         _operations(data),
@@ -53,6 +54,18 @@ def facts(data: ReportData) -> tuple[Fact, ...]:
         _price(data),
     ]
     return tuple(fact for fact in facts if fact is not None)
+
+
+def _verify(found: Verified | None) -> Fact:
+    command = ("harness verify RUN",)
+    if found is None:
+        return Fact("Verify", "not asked", command, "harness report --verify recomputes the run and tells it here.")
+    counts = ", ".join(f"{integer(count)} {kind}" for kind, count in found.checked.items() if count)
+    note = f"Recomputed before this page was written, without a model: {counts}."
+    if not found.mismatches:
+        return Fact("Verify", "everything that was checked matches", command, note)
+    more = f" and {len(found.mismatches) - 1} more" if len(found.mismatches) > 1 else ""
+    return Fact("Verify", f"does not match: {shorten(found.mismatches[0], 400)}{more}", command, note)
 
 
 def whole(costs: Mapping[str, Cost]) -> Work:
