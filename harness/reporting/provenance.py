@@ -19,6 +19,10 @@ from harness.reporting.next_steps import recorded_command
 KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361, section 2.1"
 
 
+RECOMPUTED = ("files", "ledger entries", "evaluations", "responses", "records of errors", "paired tests", "verdicts")
+"""Counts of a verified run that are shown."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """One line of where a run comes from.
@@ -60,7 +64,7 @@ def _verify(found: Verified | None) -> Fact:
     command = ("harness verify RUN",)
     if found is None:
         return Fact("Verify", "not asked", command, "harness report --verify recomputes the run and tells it here.")
-    counts = ", ".join(f"{integer(count)} {kind}" for kind, count in found.checked.items() if count)
+    counts = ", ".join(f"{integer(found.checked[kind])} {kind}" for kind in RECOMPUTED if found.checked.get(kind))
     note = f"Recomputed before this page was written, without a model: {counts}."
     if not found.mismatches:
         return Fact("Verify", "everything that was checked matches", command, note)
