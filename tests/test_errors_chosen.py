@@ -93,7 +93,7 @@ def test_unproven_categories_are_targets_where_they_are_named(tmp_path: Path) ->
          ":3: 'classifiers.custom.A-b': a category is named in lower-case letters, digits and '_'"),
         ("  custom:\n    a: {regex: x, confidence: 2}\n",
          ":3: 'classifiers.custom.a': confidence is 2; it must lie from 0 to 1"),
-        ("  only: empty\n", ":2: field 'classifiers.only' is 'empty'; expected list"),
+        ("  only: empty\n", ":2: field 'classifiers.only' is 'empty'; expected list of str"),
     ],
 )  # fmt: skip
 def test_a_bad_section_is_refused_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
