@@ -14,6 +14,8 @@ from harness.storage import append_line, canonical_json, sha256_text, write_byte
 GENESIS = "0" * 64
 BY_HAND = ("promoted_by_hand", "rolled_back_by_hand")
 """Kinds of the entries by which a user, and no verdict, made a round the champion."""
+CLOSED = "closed"
+"""Kind of the entry with which a run is closed: its gate items are shown, and no further round may follow."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Entry:
     Attributes:
         seq: position from 0.
         time: ISO 8601, UTC.
-        kind: ``open``, ``baseline``, ``round``, ``asked``, ``look``, ``test_opened``, ``final``, ``stop``, or of
-            `BY_HAND`.
+        kind: ``open``, ``baseline``, ``round``, ``asked``, ``look``, ``test_opened``, ``final``, ``stop``,
+            `CLOSED`, or of `BY_HAND`.
         data: what was decided; plain JSON.
         prev, hash: hex SHA-256 of the entry before and of this one.
     """
@@ -102,7 +104,7 @@ class Ledger:
     @property
     def ending(self) -> Entry | None:
         """The ``stop`` entry of a run that has stopped; choosing a champion by hand does not start it again."""
-        own = [entry for entry in self.entries if entry.kind not in BY_HAND]
+        own = [entry for entry in self.entries if entry.kind not in (*BY_HAND, CLOSED)]
         return own[-1] if own and own[-1].kind == "stop" else None
 
     @property

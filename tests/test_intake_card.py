@@ -60,9 +60,23 @@ def test_no_usable_row_stops() -> None:
 
 def test_rows_of_another_form_stop() -> None:
     error = InputError("a.jsonl:7: 'text', which other rows have, is missing")
-    card = card_of(MANY, refused=[error])
+    card = card_of(MANY, refused=[(Row({"txt": "x"}, "a.jsonl:7"), error)])
     assert checks(card) == {"refused_rows": True}
-    assert "a.jsonl:7" in card.stops[0].line
+    reason = "1 row is not of the others' form: 'text', which other rows have, is missing (a.jsonl:7)"
+    assert card.stops[0].line.startswith(reason)
+
+
+def test_all_rows_of_another_form_are_named_up_to_three() -> None:
+    places = [f"a.jsonl:{line}" for line in (7, 12, 30, 31)]
+    same = [(Row({}, place), InputError(f"{place}: 'text', which other rows have, is missing")) for place in places]
+    (stop,) = card_of(MANY, refused=same).stops
+    assert stop.line.startswith(
+        "4 rows are not of the others' form: 'text', which other rows have, is missing "
+        "(a.jsonl:7, a.jsonl:12, a.jsonl:30 and 1 more); "
+    )
+    other = [(Row({}, "a.jsonl:40"), InputError("a.jsonl:40: 'text' is a number"))]
+    (stop,) = card_of(MANY, refused=[*same, *other]).stops
+    assert "form, the first one: 'text', which" in stop.line
 
 
 def test_rows_that_gave_no_example_warn() -> None:
@@ -208,7 +222,9 @@ def hostile_card(secret: str) -> Card:
         example(f"Again {noise}", secret, "a.csv:5", label=True),
         *(example(f"Cut {n} {secret}", f"{'so ' * 30}{secret}", f"a.csv:{n}") for n in range(6, 9)),
     ]
-    return card_of([*MANY, *bad], source=f"data {HOSTILE}.csv", refused=[InputError(f"a.csv:9: {noise}")])
+    return card_of(
+        [*MANY, *bad], source=f"data {HOSTILE}.csv", refused=[(Row({}, "a.csv:9"), InputError(f"a.csv:9: {noise}"))]
+    )
 
 
 @pytest.mark.parametrize("secret", SECRETS)

@@ -289,7 +289,7 @@ def numbered(row: Any, number: int) -> Any:
 def refused_by_check(path: Path) -> set[str]:
     rows = read_rows(str(path))
     taken = take(rows)
-    card = data_card(taken.examples, rows, refused=taken.reasons)
+    card = data_card(taken.examples, rows, refused=taken.refused)
     found = {problem.check for problem in card.problems}
     return found & {"no_usable_row", "refused_rows", "empty_prompt", "empty_answer", "unusable_rows", "chat_format"}
 

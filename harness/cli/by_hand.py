@@ -1,11 +1,14 @@
-"""``harness promote`` and ``harness rollback``."""
+"""``harness promote``, ``harness rollback`` and ``harness close``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from harness.exceptions import InputError
 
 if TYPE_CHECKING:
     from harness.ledger import Entry
@@ -40,6 +43,38 @@ def rollback(run: Path, round: int | None, reason: str) -> None:
     from harness.loop.hand import roll_back
 
     _say(run, roll_back(run, round, reason))
+
+
+@click.command(short_help="Close a run: its report shows the sealed items, spent from then on.")
+@click.argument("run", type=click.Path(path_type=Path))
+@_REASON
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def close(run: Path, reason: str, yes: bool) -> None:
+    """Close the finished run directory RUN: its report shows the gate items that it looked at, with their answers.
+
+    No run of the domain can look at these items again, and this one goes no further. It cannot be undone; new items
+    ('harness data extend') bring new looks.
+    """
+    from harness.ledger import CLOSED, Ledger
+    from harness.loop.close import close as shut
+    from harness.reporting.load import write_reports
+
+    if not yes and not Ledger(run / "ledger.jsonl", writable=False).of_kind(CLOSED):
+        _ask(run)
+    entry = shut(run, reason)
+    page = write_reports(run)
+    groups = ", ".join(map(str, entry.data["groups"]))
+    click.echo(f"closed after round {entry.data['round']}: gate items of group {groups} are shown, none can look again")
+    click.echo(f"report: {page}")
+
+
+def _ask(run: Path) -> None:
+    """Go on only where somebody who is told what it costs says so."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(f"{run}: closing a run spends its gate items for good; say so with --yes")
+    click.echo("Its gate items can certify nothing any more, in no run of this domain. Show them? [y/N]", err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError(f"{run}: left as it was")
 
 
 def _say(run: Path, entry: Entry) -> None:

@@ -109,7 +109,7 @@ def _card(
         model=text.name if text else "",
         context=text.context_length if text else None,
         tokens_per_second=tokens_per_second,
-        refused=taken.reasons,
+        refused=taken.refused,
         cluster=columns.cluster,
         prompts=prompts_of(taken.shape, taken.examples) if text else None,
     )

@@ -84,9 +84,10 @@ def _show_profile(run: Run, reports: Reports, session: Session, console: Console
 def _loop(run: Run, reports: Reports, rounds: int, budget: float | None) -> tuple[Path, ReportData]:
     """Iterate and report; on an interruption or a fault record it, render what there is, and let it through."""
     from harness.exceptions import HarnessError
-    from harness.loop.iterate import interrupted
+    from harness.loop.iterate import check_open, interrupted
     from harness.loop.iterate import iterate as loop
 
+    check_open(run, rounds, budget)  # a command that is refused leaves no trace in a closed run
     try:
         loop(run, rounds, budget, reports.interim)
     except KeyboardInterrupt:

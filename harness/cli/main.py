@@ -46,6 +46,7 @@ VERBS: dict[str, Verb] = {
     "rescore": Verb("harness.cli.rescore:rescore", "Classify a run's saved responses anew and show what moved."),
     "promote": Verb("harness.cli.by_hand:promote", "Make a round the champion by hand."),
     "rollback": Verb("harness.cli.by_hand:rollback", "Go back to an earlier champion by hand."),
+    "close": Verb("harness.cli.by_hand:close", "Close a run: its report shows the sealed items, spent from then on."),
     "check-data": Verb("harness.cli.check_data:check_data", "List training texts that stand in evaluation data too."),
     "data": Verb("harness.cli.data:data", "Check and clean a file, add items to a domain."),
     "cache": Verb("harness.cli.cache:cache", "Show or clear the answers that are kept for reuse."),

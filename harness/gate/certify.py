@@ -91,13 +91,24 @@ class LookRequest:
     Attributes:
         alpha: level to debit, before the items are read; ``None``: do not look.
         rule: ``look``, or what speaks against it: ``not-promoted``, ``dev``, ``spent``, ``guard``; of the loop
-            ``no-items``, ``no-record``, ``lost-record``, ``trial`` and ``environment``, where nothing may be looked at.
+            ``no-items``, ``no-record``, ``lost-record``, ``trial``, ``environment``, ``opened``, where nothing may be
+            looked at.
         reason: one line for the report.
     """
 
     alpha: float | None
     rule: Literal[
-        "look", "not-promoted", "dev", "spent", "guard", "no-items", "no-record", "lost-record", "trial", "environment"
+        "look",
+        "not-promoted",
+        "dev",
+        "spent",
+        "guard",
+        "no-items",
+        "no-record",
+        "lost-record",
+        "trial",
+        "environment",
+        "opened",
     ]
     reason: str
 

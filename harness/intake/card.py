@@ -125,7 +125,7 @@ def data_card(
     context: int | None = None,
     tokens_per_second: float | None = None,
     roles: Mapping[Role, Collection[int]] | None = None,
-    refused: Sequence[InputError] = (),
+    refused: Sequence[tuple[Row, InputError]] = (),
     cluster: str | None = None,
     added: Sequence[Example] = (),
     prompts: Sequence[str] | None = None,
@@ -143,7 +143,7 @@ def data_card(
         tokens_per_second: measured training speed; without it no time and no cost is said.
         roles: places of the examples by role, where they have been dealt; by default as `harness.evaluation.roles`
             deals items of these texts, which comes to the same counts but for a few.
-        refused: why rows could not be read as examples, where they could not.
+        refused: rows that could not be read as examples, and why.
         cluster: the column that the user says belongs together; ids in it name groups.
         added: examples that stand in no row, as the questions of other subjects that `harness init` adds.
         prompts: what is asked of each example and each added one, instruction and all

@@ -25,11 +25,6 @@ class Taken:
     examples: tuple[Example, ...]
     refused: tuple[tuple[Row, InputError], ...]
 
-    @property
-    def reasons(self) -> list[InputError]:
-        """Why rows are refused, in their order."""
-        return [error for _, error in self.refused]
-
 
 def take(rows: Sequence[Row], columns: Columns | None = None) -> Taken:
     """Recognise ``rows`` and read each for itself, so that one that is wrong does not hide the others.

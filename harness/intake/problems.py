@@ -65,7 +65,7 @@ class Evidence:
     chat: Mapping[ChatError, Sequence[Row]] | None
     tokens: Counted | None
     context: int | None
-    refused: Sequence[InputError] = ()
+    refused: Sequence[tuple[Row, InputError]] = ()
     cluster: str | None = None
     added: int = 0
 
@@ -136,10 +136,11 @@ def _nothing_usable(found: Evidence) -> Problem:
 
 def _refused(found: Evidence) -> Iterator[Problem]:
     if found.refused:
-        count = len(found.refused)
-        others = "" if count == 1 else ", the first one"
-        message = f"{rows_are(count)} not of the others' form{others}: {shown(str(found.refused[0]), 300)}"
-        yield Problem("refused_rows", True, count, message, f"correct them, or {CLEAN} drops them")
+        count, places = len(found.refused), [row.place for row, _ in found.refused]
+        reasons = [str(error).removeprefix(row.place).lstrip(":, ") for row, error in found.refused]
+        others = "" if len(set(reasons)) == 1 else ", the first one"
+        message = f"{rows_are(count)} not of the others' form{others}: {shown(reasons[0], 300)}"
+        yield Problem("refused_rows", True, count, message, f"correct them, or {CLEAN} drops them", first(places))
 
 
 def _amount(found: Evidence) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from harness.loop.judge import (
     NEVER,
     NO_ITEMS,
     NO_RECORD,
+    OPENED,
     TRIAL,
     UNLIKE,
     Shown,
@@ -200,6 +201,8 @@ def _looks(run: Run, number: int, compared: str) -> tuple[GateGroup | None, str,
         pending = None
     group = next((each for each in groups if pending and each.number == pending.group), None)
     group = group or run.record.group(gate) or groups[0]
+    if group.opened and pending is None:
+        return None, OPENED.rule, None, None
     return group, "", pending, [k.spent() for k in group.looks if pending is None or k.number < pending.number]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.exceptions import InputError
 from harness.ledger import BY_HAND, Entry, Ledger
+from harness.loop.close import still_open
 from harness.loop.iterate import link_rounds
 from harness.loop.lock import run_lock
 from harness.loop.phases import marker
@@ -38,7 +39,8 @@ def promote(run_dir: Path, number: int, reason: str = "", now: Callable[[], str]
 
     Raises:
         InputError: no run, no such round, a round without a candidate or whose dev items were not all asked, an
-            adapter that was deleted or changed, a run in use by another process or with an opened test and no result.
+            adapter that was deleted or changed, a run that is closed, in use by another process or with an opened test
+            and no result.
     """
     return _choose(run_dir, PROMOTED, number, reason, now)
 
@@ -116,6 +118,7 @@ def _earlier(run_dir: Path, held: list[int], number: int | None) -> int:
 
 def _check(run_dir: Path, ledger: Ledger, state: LoopState, number: int) -> None:
     """Refuse a round that cannot be the champion."""
+    still_open(run_dir, ledger)
     if number == state.champion:
         raise InputError(f"{run_dir}: round {number} is the champion already")
     unfinished = [entry for entry in ledger.of_kind("test_opened") if entry.data["round"] not in state.finals]

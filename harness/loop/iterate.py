@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.ledger import Ledger
+from harness.ledger import CLOSED, Ledger
 from harness.loop.certify import PHASE, kept_folders
+from harness.loop.close import still_open
 from harness.loop.final import final_evaluation
 from harness.loop.phases import marker
 from harness.loop.rounds import run_round
@@ -41,9 +42,11 @@ def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[
         on_recorded: called when there is something new to report.
 
     Raises:
+        InputError: the run is closed, and another round would begin.
         HarnessError: a fault that no round can absorb; everything recorded stays, the same command resumes.
     """
     run.rounds_asked = rounds
+    check_open(run, rounds, budget)
     asked = run.ledger.of_kind("asked")
     if not asked or asked[-1].data["rounds"] != rounds:
         run.ledger.append("asked", {"rounds": rounds}, run.now())
@@ -61,6 +64,16 @@ def iterate(run: Run, rounds: int, budget: float | None, on_recorded: Callable[[
         run.ledger.append("stop", ending, run.now())
     on_recorded()
     return stop
+
+
+def check_open(run: Run, rounds: int, budget: float | None) -> None:
+    """Refuse a further round of a closed run; without one, the run is reported as it is.
+
+    Raises:
+        InputError: the run is closed, and a round would begin.
+    """
+    if run.ledger.of_kind(CLOSED) and should_stop(run, rounds, budget) is None:
+        still_open(run.run_dir, run.ledger)
 
 
 def should_stop(run: Run, rounds: int, budget: float | None) -> Stop | None:

@@ -30,7 +30,14 @@ LOST = LookRequest(
     "no look: the domain's record lacks looks that this run made; restore it from a copy (state: or HARNESS_STATE)",
 )
 TRIAL = LookRequest(None, "trial", "no look: a trial run (limit) spends none, so champions stay provisional")
-NEVER: Mapping[str, LookRequest] = {request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL, UNLIKE)}
+OPENED = LookRequest(
+    None,
+    "opened",
+    "no look: these gate items were shown when a run was closed; 'harness data extend FILE' adds sealed ones",
+)
+NEVER: Mapping[str, LookRequest] = {
+    request.rule: request for request in (NO_RECORD, NO_ITEMS, LOST, TRIAL, UNLIKE, OPENED)
+}
 """Why a run never looks, by rule."""
 
 

@@ -92,7 +92,7 @@ class Run:
     @property
     def identity(self) -> str:
         """A name that no other run has: the hash of its manifest, the time it was made at included."""
-        return sha256_file(self.run_dir / "manifest.json")[:16]
+        return run_name(self.run_dir)
 
     def round_dir(self, number: int) -> Path:
         """Folder of a round; round 0 is the baseline."""
@@ -180,6 +180,11 @@ class Run:
     def loaded(self, folder: Path) -> Evaluation | None:
         """The same where it is in memory; nothing is read for it."""
         return self._evaluations.get(folder)
+
+
+def run_name(run_dir: Path) -> str:
+    """The run's name in the domain's record."""
+    return sha256_file(run_dir / "manifest.json")[:16]
 
 
 def phase_key(identity: Mapping[str, Any], *parts: Any) -> str:

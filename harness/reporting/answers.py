@@ -107,7 +107,7 @@ class Case:
     """One item with its answers.
 
     Attributes:
-        of: the set that it is of, ``test`` or ``dev``.
+        of: the set that it is of, ``test``, ``dev`` or ``gate``.
         item_id: made visible, so that it can stand in an address.
         verdict: one of `VERDICTS`, or of `SINGLE`.
         gist: the last line of the prompt, cut.
@@ -150,7 +150,8 @@ class Responses:
     Attributes:
         of: ``test`` once it was opened, else ``dev``: the set that the groups are of.
         groups: the verdicts, harm first; those without an item are there, too.
-        cases: every item, by set, verdict and then the skills in turn; once test was opened, those of dev behind it.
+        cases: every item, by set, verdict and then the skills in turn; once test was opened, those of dev behind it,
+            last those of gate, once the run is closed.
         sets, verdicts: ``(name, items)``, in the order of the cases.
         skills: ``(skill, items)`` in alphabetical order.
         before, after: ``(primary category, items)``, the most frequent first.
@@ -174,7 +175,7 @@ class Responses:
 
 
 def responses(data: ReportData, overview: int = OVERVIEW) -> Responses:
-    """Every item of dev and, once it was opened, of test, with its responses. Gate items are in no `ReportData`.
+    """Every item of dev, once it was opened of test, and once the run is closed of gate, with its responses.
 
     Args:
         data: the run.
@@ -187,6 +188,8 @@ def responses(data: ReportData, overview: int = OVERVIEW) -> Responses:
         again = int(data.summary["test_certified"]["round"]) if data.test_certified else 0
         others = {again: data.test_certified} if data.test_certified else {}
         sets.insert(0, _Set("test", data.test_before, data.test_after, int(test["round"]), others))
+    if data.gate is not None:
+        sets.append(_Set("gate", data.gate.before, data.gate.after, data.gate.round, data.gate.others))
     limit = max(SHORTEST, min(LONGEST, PROMPTS // max(1, sum(len(each.after.results) for each in sets))))
     first, *more = sets
     own = _cases(first, limit)
@@ -230,9 +233,9 @@ class _Set:
         return VERDICTS if self.champion else SINGLE
 
     def evaluations(self) -> list[tuple[int, str, Outcomes]]:
-        """Round, name and outcomes of each model, in order: by round on dev, on test the certified one second."""
+        """Round, name and outcomes of each model, in order: by round, on test the certified one second."""
         own = {0: outcomes_of(self.before), self.champion: outcomes_of(self.after)}
-        if self.name == "dev":
+        if self.name != "test":
             own = {**self.others, **own}  # the champion's as it was asked last
             return [(number, str(number), own[number]) for number in sorted(own)]
         named = [(0, "untouched model", own[0])]

@@ -39,7 +39,9 @@ class CsvReporter(FileReporter):
 
 
 def as_csv(data: ReportData) -> str:
-    """One row an item: of test once it is opened and shown, then of dev. Items of gate and guard are in no row.
+    """One row an item: of test once it is opened and shown, of dev, and of gate once the run is closed.
+
+    Items of the guard are in no row.
 
     ``correct_before`` and ``correct_after`` are scores, 0 to 1. While the model is the untouched one, what would come
     after is empty, and ``verdict`` is ``right`` or ``failing``; else it is ``fixed``, ``broken``, ``still right`` or
@@ -55,6 +57,8 @@ def as_csv(data: ReportData) -> str:
         writer.writerows(_rows(f"test, {mark}" if mark else "test", data.test_before, after))
     after = data.champion_dev if data.summary["champion"]["round"] else None
     writer.writerows(_rows("dev", data.baseline_dev, after))
+    if data.gate is not None:
+        writer.writerows(_rows("gate", data.gate.before, data.gate.after))
     return stream.getvalue()
 
 

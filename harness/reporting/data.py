@@ -89,6 +89,23 @@ class Verified:
 
 
 @dataclass(frozen=True, eq=False)
+class GateShown:
+    """What a closed run asked of the gate items of its first look, which no look can be made at any more.
+
+    Attributes:
+        before: the untouched model.
+        after: the last model that was certified on them, else the last that was looked at.
+        round: the round of ``after``.
+        others: round to outcomes, of the other models that were looked at.
+    """
+
+    before: Evaluation
+    after: Evaluation
+    round: int
+    others: Mapping[int, Outcomes]
+
+
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything a reporter may show about a run, finished or not.
 
@@ -113,6 +130,8 @@ class ReportData:
         costs: seconds and tokens of each phase (`harness.loop.profile.phase_costs`).
         verified: what recomputing the run found; ``None`` where it was not asked.
         price_per_hour: of the machine, 0 or more, in whatever currency; ``None`` where it is not known.
+        closed: whether the run is (`harness.loop.close`): its gate items may be shown, and no further round follows.
+        gate: answers to gate items of a closed run; ``None`` else, or where the untouched model was not asked any.
     """
 
     summary: Mapping[str, Any]
@@ -137,3 +156,5 @@ class ReportData:
     costs: Mapping[str, Cost] = field(default_factory=dict)
     verified: Verified | None = None
     price_per_hour: float | None = None
+    closed: bool = False
+    gate: GateShown | None = None

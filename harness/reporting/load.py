@@ -10,14 +10,15 @@ from typing import Any
 
 from harness.evaluated import SCORES, Evaluation, load_evaluation
 from harness.exceptions import InputError
-from harness.ledger import BY_HAND, Ledger
+from harness.ledger import BY_HAND, CLOSED, Ledger
+from harness.loop.certify import SEALED
 from harness.loop.final import CERTIFIED
 from harness.loop.perplexity import saved_perplexities
 from harness.loop.phases import signed
 from harness.loop.profile import phase_costs
 from harness.loop.prompts import prompts_file
 from harness.loop.run import GUARDS, PARTIAL, champion_folder
-from harness.reporting.data import ReportData, RoundView, Verified
+from harness.reporting.data import GateShown, ReportData, RoundView, Verified
 from harness.reporting.metrics import Measured, MetricRow, from_json, gather
 from harness.reporting.outcomes import Outcomes, outcomes_of, read_outcomes
 from harness.reporting.registry import prepared, render
@@ -26,6 +27,7 @@ from harness.state.kept import WORN
 from harness.storage import read_json, read_jsonl, read_object, sha256_file, write_json
 from harness.yamlfile import read_yaml
 
+AT_GATE, AT_ANCHOR = SEALED
 REPORT_FILES = "report/files.json"
 """Hashes of what a report wrote last."""
 
@@ -86,7 +88,7 @@ class RunReader:
         finals = ledger.of_kind("final")
         final = run_dir / "final" / f"{finals[-1].data['round']:03d}" if finals else None
         tested = finals[-1].data["champion"] if finals else 0
-        stop = ledger.ending
+        stop, closed = ledger.ending, bool(ledger.of_kind(CLOSED))
         ended = (final if tested else base) if final else None
         certified = bool(finals and finals[-1].data.get(CERTIFIED))
         shown = bool(finals) and (worn or (finals[-1].data.get("openings") or 0) < WORN)
@@ -122,9 +124,32 @@ class RunReader:
             prompts=prompts,
             costs=phase_costs(run_dir, sealed=False) if details else {},
             price_per_hour=_price(run_dir) if details else None,
+            closed=closed,
+            gate=self._gate(entries) if rows and closed else None,
         )
         self._evaluations = used
         return data
+
+    def _gate(self, rounds: Sequence[Mapping[str, Any]]) -> GateShown | None:
+        """The answers to gate items of a run that is closed; ``None`` where the untouched model was not asked any."""
+        tiers = {int(data["round"]): data["tier"] for data in rounds if data.get("tier") and data["tier"]["look"]}
+        first = next(iter(tiers), None)
+        if first is None or tiers[first]["anchor"]:
+            return None
+        group = tiers[first]["look"]["group"]
+        looked = [number for number, tier in tiers.items() if tier["look"]["group"] == group]
+        certified = [number for number in looked if tiers[number]["certified"]]
+        shown = (certified or looked)[-1]
+
+        def folder(number: int, name: str) -> Path:
+            return self._run_dir / "rounds" / f"{number:03d}" / name
+
+        return GateShown(
+            before=self._load(folder(first, AT_ANCHOR)),
+            after=self._load(folder(shown, AT_GATE)),
+            round=shown,
+            others={number: read_outcomes(folder(number, AT_GATE)) for number in looked if number != shown},
+        )
 
     def _outcomes(self, folder: Path) -> Outcomes:
         """What is in memory is not read again."""

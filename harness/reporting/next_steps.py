@@ -64,8 +64,12 @@ def in_vain(rounds: Sequence[RoundView]) -> int:
 
 
 def _stop(data: ReportData) -> NextStep | None:
-    """A plateau: rounds without a promotion, or no look left."""
-    rested, spent = in_vain(data.rounds), _looks_spent(data)
+    """A plateau: rounds without a promotion, or no look left; whatever they say of a run that is closed."""
+    rested, spent = in_vain(data.rounds), _no_look_left(data)
+    extend = f"harness data extend NEW_ITEMS --domain {_quoted(data.summary['domain'])}"
+    if data.closed:
+        evidence = "It goes no further, and on the gate items that it looked at nothing can be certified any more."
+        return NextStep("stop", "This run is closed: add gate items for the next one", evidence, extend)
     dev = data.summary["champion"]["dev"]
     if data.rounds and dev["correct"] == dev["n"]:
         evidence = f"All {plural(dev['n'], 'dev item')} are right: dev can show no further gain."
@@ -79,19 +83,23 @@ def _stop(data: ReportData) -> NextStep | None:
         seen = f", which can show gains from {points(detectable(last), signed=False)} points" if last else ""
         found.append(f"Rounds {first} to {data.rounds[-1].number}, {rested} in a row, were not promoted on dev{seen}.")
     if spent:
-        found.append(f"All {LOOKS} looks at the gate items are spent: nothing more can be certified on them.")
-    command = f"harness data extend NEW_ITEMS --domain {_quoted(data.summary['domain'])}" if spent else ""
+        found.append(f"{spent}: nothing more can be certified on them.")
     title = (
         "Stop: add gate items before more rounds" if spent and rested < PLATEAU else "Stop training on this as it is"
     )
-    return NextStep("stop", title, " ".join(found), command)
+    return NextStep("stop", title, " ".join(found), extend if spent else "")
 
 
-def _looks_spent(data: ReportData) -> bool:
+def _no_look_left(data: ReportData) -> str:
+    """Why no look at the gate items is left; empty where one may be."""
     looked = data.summary.get("looks") or ()
     last = next((view.tier for view in reversed(data.rounds) if view.tier is not None), None)
-    none_left = last is not None and last["look"] is None and last["rule"] == "spent"
-    return none_left or bool(looked and looked[-1]["place"] >= LOOKS)
+    rule = last["rule"] if last is not None and last["look"] is None else ""
+    if rule == "opened":
+        return "The gate items were shown when another run was closed"
+    if rule == "spent" or (looked and looked[-1]["place"] >= LOOKS):
+        return f"All {LOOKS} looks at the gate items are spent"
+    return ""
 
 
 def _go_on(data: ReportData) -> NextStep | None:

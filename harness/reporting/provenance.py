@@ -11,9 +11,9 @@ from harness.evaluation.work import Work
 from harness.loop.profile import Cost
 from harness.models.arithmetic import operations
 from harness.models.shapes import KNOWN, Shape
-from harness.reporting.data import ReportData, Verified
+from harness.reporting.data import GateShown, ReportData, Verified
 from harness.reporting.escape import shorten
-from harness.reporting.formatting import duration, integer
+from harness.reporting.formatting import duration, integer, percent, plural
 from harness.reporting.next_steps import recorded_command
 
 KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361, section 2.1"
@@ -51,6 +51,7 @@ def facts(data: ReportData) -> tuple[Fact, ...]:
         Fact("Reproduce", "", (again,), made),
         Fact("Begun with", "", (given,)) if given else None,
         _verify(data.verified),
+        _closed(data.gate),
         _time(data),
         _tokens(data),
         _operations(data),
@@ -70,6 +71,17 @@ def _verify(found: Verified | None) -> Fact:
         return Fact("Verify", "everything that was checked matches", command, note)
     more = f" and {len(found.mismatches) - 1} more" if len(found.mismatches) > 1 else ""
     return Fact("Verify", f"does not match: {shorten(found.mismatches[0], 400)}{more}", command, note)
+
+
+def _closed(gate: GateShown | None) -> Fact | None:
+    if gate is None:
+        return None
+    before, after = gate.before.score, gate.after.score
+    text = (
+        f"{plural(after.n, 'gate item')} shown among the responses: untouched model {percent(before.value)} right, "
+        f"round {gate.round} {percent(after.value)}"
+    )
+    return Fact("Closed", text, note="No run can look at these items again; 'harness data extend FILE' adds new ones.")
 
 
 def whole(costs: Mapping[str, Cost]) -> Work:

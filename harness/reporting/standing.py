@@ -43,6 +43,7 @@ _NO_LOOK: Mapping[str, str] = {
     "no-record": "no record is kept",
     "lost-record": "the record lacks looks",
     "trial": "a trial run",
+    "opened": "the gate items were shown",
 }
 
 

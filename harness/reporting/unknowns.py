@@ -113,6 +113,13 @@ def _looks(data: ReportData) -> str:
         "for a new run in a new folder (--out)"
     )
     last, tier = asked[-1], asked[-1].tier or {}
+    if data.closed:
+        return (
+            "The run is closed: the gate items that it looked at are shown, so no run can be certified on them any "
+            "more; 'harness data extend FILE' adds items, and with them looks."
+        )
+    if tier["look"] is None and tier["rule"] == "opened":
+        return f"Round {last.number}, no look: the gate items were shown when another run was closed, {more}."
     if tier["look"] is None and tier["rule"] == "spent":
         return f"Round {last.number}, no look: all {LOOKS} at these gate items are spent, over all runs, {more}."
     looked = [view.tier["look"] for view in asked if view.tier and view.tier["look"]]

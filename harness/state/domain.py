@@ -197,6 +197,20 @@ class DomainState:
                 self._append(ledger, "test_opened", data)
             return fold(ledger.entries).opened(ids)
 
+    def open_gate(self, groups: Collection[int], run: str) -> None:
+        """Record that the gate items of ``groups`` are shown from now on, so that no run looks at them again.
+
+        Raises:
+            InputError: there is no such group.
+        """
+        with self._writing() as (ledger, kept):
+            unknown = sorted(set(groups) - set(kept.groups.values()))
+            if unknown:
+                raise InputError(f"{self.path}: there is no gate group {unknown[0]}")
+            new = sorted(set(groups) - kept.shown)
+            if new:
+                self._append(ledger, "gate_opened", {"run": run, "groups": new})
+
     def openings(self, items: Collection[str]) -> int:
         """How often test items (ids) were opened so far, over all runs."""
         return self.kept.opened(items)

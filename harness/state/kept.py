@@ -53,16 +53,18 @@ class GateGroup:
         number: from 1, in the order in which they came.
         items: ids of those that were asked for.
         looks: all that were made at any of the group's items, in order.
+        opened: whether a run was closed and they were shown, so that nobody may look at them any more.
     """
 
     number: int
     items: tuple[str, ...]
     looks: tuple[GateLook, ...]
+    opened: bool = False
 
     @property
     def alpha(self) -> float | None:
-        """Level of the next look, ``None`` where all are spent."""
-        return next_alpha([look.spent() for look in self.looks])
+        """Level of the next look, ``None`` where all are spent or the items were opened."""
+        return None if self.opened else next_alpha([look.spent() for look in self.looks])
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Kept:
         prompts: `prompt_mark` to the most sealed item that asks this: an item that was edited is known by its prompt.
         groups: gate item id to gate group.
         looks, openings: in order.
+        shown: gate groups that were opened.
         extensions: files of items that were added, with their hashes.
     """
 
@@ -92,6 +95,7 @@ class Kept:
     groups: dict[str, int] = field(default_factory=dict)
     looks: list[GateLook] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
+    shown: set[int] = field(default_factory=set)
     extensions: list[Mapping[str, str]] = field(default_factory=list)
 
     def of_group(self, number: int) -> tuple[GateLook, ...]:
@@ -104,7 +108,10 @@ class Kept:
         for item_id in items:
             if item_id in self.groups:
                 members.setdefault(self.groups[item_id], []).append(item_id)
-        return [GateGroup(number, tuple(ids), self.of_group(number)) for number, ids in sorted(members.items())]
+        return [
+            GateGroup(number, tuple(ids), self.of_group(number), number in self.shown)
+            for number, ids in sorted(members.items())
+        ]
 
     def group_of_new(self, gate: Iterable[str], kin: Mapping[str, str]) -> dict[int, list[str]]:
         """Groups for new gate items: that of the item whose cluster they share; else the last one, if nobody has
@@ -167,5 +174,7 @@ def _step(kept: Kept, entry: Entry) -> None:
         kept.looks[place] = replace(kept.looks[place], certified=data["certified"])
     elif entry.kind == "test_opened":
         kept.openings.append(Opening(data["run"], data["round"], frozenset(data["items"]), data["models"]))
+    elif entry.kind == "gate_opened":
+        kept.shown |= {int(number) for number in data["groups"]}
     elif entry.kind == "extension":
         kept.extensions.append(data)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluated import Evaluation
-from harness.ledger import BY_HAND, Entry
+from harness.ledger import BY_HAND, CLOSED, Entry
 from harness.loop.final import CERTIFIED, guard_result, test_result
 from harness.loop.hand import anchor_behind, champions
 from harness.loop.iterate import CERTIFIED as CERTIFIED_LINK
@@ -62,10 +62,12 @@ class Replay:
         handlers = {
             "open": self._open, "baseline": self._baseline, "round": self._round, "test_opened": self._test_opened,
             "look": self._look, "asked": self._rounds_asked,
-            "final": self._final, "stop": self._stop, **dict.fromkeys(BY_HAND, self._by_hand),
+            "final": self._final, "stop": self._stop, **dict.fromkeys(BY_HAND, self._by_hand), CLOSED: self._closed,
         }  # fmt: skip
         for entry in entries:
             where = f"{LEDGER}:{entry.seq + 1}"
+            if entry.kind in ("round", *BY_HAND, CLOSED) and any(past.kind == CLOSED for past in self._past):
+                self._findings.mismatch(where, "entry", "nothing that follows the closing of the run", entry.kind)
             if entry.kind in handlers:
                 with self._findings.attempt(where, f"entry '{entry.kind}'"):
                     handlers[entry.kind](where, entry)
@@ -207,6 +209,16 @@ class Replay:
         rounds = {past.data["round"]: past.data for past in self._past if past.kind == "round"}
         if rounds.get(chosen, {}).get("dev") is None:
             self._findings.mismatch(where, "champion", "a round whose dev items were all asked", chosen)
+
+    def _closed(self, where: str, entry: Entry) -> None:
+        groups = sorted({past.data["group"] for past in self._past if past.kind == "look"})
+        expected = {"round": self.state.done, "groups": groups}
+        self._findings.equal("closings", where, "entry", expected, entry.data, only=expected)
+        if self.state.done not in self.state.finals:
+            after = f"after the final evaluation of round {self.state.done}"
+            self._findings.mismatch(where, "place of the entry", after, "before it")
+        if self.kept is not None and not set(entry.data["groups"]) <= self.kept.shown:
+            self._findings.mismatch(where, "gate groups opened in the domain's record", groups, sorted(self.kept.shown))
 
     def _links(self) -> None:
         for name, number in ((CHAMPION, self.state.champion), (CERTIFIED_LINK, self.state.anchor)):

@@ -15,13 +15,12 @@ from harness.gate.verdict import Verdict
 from harness.ledger import Entry
 from harness.loop.certify import PHASE, kept_like
 from harness.loop.judge import UNLIKE, Shown, after_look, asked_for, judge, paired
-from harness.loop.run import BASELINE, alike
+from harness.loop.run import BASELINE, alike, run_name
 from harness.loop.state import LoopState
 from harness.state.domain import DomainState, state_folder
 from harness.state.kept import Kept
-from harness.storage import sha256_file
 from harness.verify.evaluations import Evaluations
-from harness.verify.files import CONFIG, LEDGER, MANIFEST, RunFiles
+from harness.verify.files import CONFIG, LEDGER, RunFiles
 from harness.verify.findings import Findings
 from harness.yamlfile import read_yaml
 
@@ -168,11 +167,6 @@ def record_at_hand(root: Path, findings: Findings) -> Kept | None:
     run = run_name(root)
     known = {look.run for look in kept.looks} | {opening.run for opening in kept.openings}
     return kept if run in known else None
-
-
-def run_name(root: Path) -> str:
-    """The run's name in the domain's record (`harness.loop.run.Run.identity`)."""
-    return sha256_file(root / MANIFEST)[:16]
 
 
 def check_all_looks(root: Path, entries: Sequence[Entry], done: int, kept: Kept | None, findings: Findings) -> None:
