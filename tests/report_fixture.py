@@ -47,11 +47,11 @@ def _score(evaluation: Evaluation) -> Mapping[str, Any]:
     return evaluation.score.as_dict()
 
 
-def _rows(number: int, rng: random.Random, hostile: bool) -> list[dict[str, Any]]:
+def _rows(number: int, rng: random.Random, hostile: bool, skills: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for index in range(200):
         origin = ("failing", "failing", "broken" if number > 1 else "failing", "replay", "general")[index % 5]
-        skill = "general" if origin == "general" else SKILLS[index % 4]
+        skill = "general" if origin == "general" else skills[index % len(skills)]
         if skill == "general":
             prompt, completion = f"Which is larger, {index} or {index + 7}?", str(index + 7)
         else:
@@ -84,7 +84,13 @@ def _targets(counts: Mapping[str, int], n: int) -> list[dict[str, Any]]:
 
 
 def _round(
-    number: int, champion: Evaluation, candidate: Evaluation, decision: Decision, hostile: bool, met: int
+    number: int,
+    champion: Evaluation,
+    candidate: Evaluation,
+    decision: Decision,
+    hostile: bool,
+    met: int,
+    skills: tuple[str, ...],
 ) -> RoundView:
     rng = random.Random(number)
     scored = decision not in ("crash", "invalid")
@@ -98,7 +104,7 @@ def _round(
         reason += " " + HOSTILE[number % 16]
     targets = _targets(count_categories(champion), len(champion.results))
     losses = [(step, 2.4 / (1 + 0.35 * step) + 0.15 * rng.random() + 0.2) for step in range(1, 26)]
-    rows = _rows(number, rng, hostile)
+    rows = _rows(number, rng, hostile, skills)
     return RoundView(
         number=number,
         entry={
@@ -156,11 +162,12 @@ def make_report_data(
     share: Callable[[int], float] | None = None,
     test_share: float | None = None,
     n: int = 600,
+    skills: tuple[str, ...] = SKILLS,
 ) -> ReportData:
     """A run on the helpdesk domain.
 
     Args:
-        rounds: rounds done, 0 to 13.
+        rounds: rounds done, 0 to 13, more with a ``share`` of its own.
         finished: whether test and guard were opened and the status says so.
         hostile: whether every text that a model, a task or a configuration supplies carries `HOSTILE`.
         guard, fewshot: whether these arms exist.
@@ -169,19 +176,20 @@ def make_report_data(
         share: true share right by round, in place of `CURVE`.
         test_share: true share right of the champion on test, where it is not to be what dev promises.
         n: dev and test items each.
+        skills: of these items, which cycle through them.
     """
     truth = share or (lambda number: CURVE[0] if all_rejected else CURVE[number])
-    baseline = make_evaluation("dev", truth(0), n, 0, hostile=hostile)
+    baseline = make_evaluation("dev", truth(0), n, 0, skills, hostile)
     champion, best, views = baseline, 0, []
     for number in range(1, rounds + 1):
-        candidate = make_evaluation("dev", truth(number), n, number, hostile=hostile)
+        candidate = make_evaluation("dev", truth(number), n, number, skills, hostile)
         better = candidate.score.value > champion.score.value and not all_rejected
         decision = _decision(number, better, crash_round)
-        views.append(_round(number, champion, candidate, decision, hostile, best))
+        views.append(_round(number, champion, candidate, decision, hostile, best, skills))
         if decision == "promote":
             champion, best = candidate, number
 
-    few = make_evaluation("dev_fewshot", 0.262, n, 99, hostile=hostile) if fewshot else None
+    few = make_evaluation("dev_fewshot", 0.262, n, 99, skills, hostile) if fewshot else None
     data = ReportData(
         summary={},
         manifest=_manifest(hostile),
@@ -198,13 +206,13 @@ def make_report_data(
         ledger_head="9f2b6c" + "0a7d51e3" * 7 + "4c" if rounds else "",
     )
     if finished:
-        before = make_evaluation("test", truth(0), n, 0, hostile=hostile)
+        before = make_evaluation("test", truth(0), n, 0, skills, hostile)
         reached = truth(best) - 0.02 if test_share is None else test_share
         data = replace(
             data,
             test_before=before,
-            test_before_fewshot=make_evaluation("test_fewshot", 0.262, n, 98, hostile=hostile) if fewshot else None,
-            test_after=make_evaluation("test", reached, n, best, hostile=hostile) if best else before,
+            test_before_fewshot=make_evaluation("test_fewshot", 0.262, n, 98, skills, hostile) if fewshot else None,
+            test_after=make_evaluation("test", reached, n, best, skills, hostile) if best else before,
         )
     if finished and guard:
         old = make_evaluation("guard", 0.47, 300, 0, ("general",), hostile)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from report_fixture import make_report_data, rows_of
-from report_items import make_evaluation
+from report_items import SKILLS, make_evaluation
 
 import harness.reporting.answers
 from harness.diagnosis import UNCLASSIFIED
@@ -223,7 +223,9 @@ def test_a_runs_outcomes_are_read_from_its_rounds(tiered_run: Path) -> None:
 
 
 def test_everything_but_the_responses_is_under_400_kilobytes(tested: ReportData, tmp_path: Path) -> None:
-    for data in (tested, make_report_data(rounds=13)):
+    ten = (*SKILLS, "dialogue", "paraphrase", "reply", "rewrite", "tools", "arithmetic")
+    many = make_report_data(rounds=20, skills=ten, share=lambda number: 0.05 + 0.02 * number, crash_round=None)
+    for data in (tested, many):
         source = HtmlReporter().render(data, tmp_path).read_text(encoding="utf-8")
         rest = re.sub(r'<section id="responses".*?</section>', "", source, flags=re.DOTALL)
         assert len(rest) < len(source)

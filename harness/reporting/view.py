@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class Training:
     """What one round was trained on.
 
     Attributes:
-        mix: ``(origin, rows of each skill, rows)``; the skills' names are in ``skills``.
+        mix: ``(origin, rows, (skill, rows) of each skill that has any)``.
         samples: ``(row, prompt excerpt, completion excerpt)``, one of each origin first, at most three.
         chart: the loss curve, narrow enough for a phone; empty where no loss was recorded.
         bad_losses: non-finite losses.
@@ -67,8 +68,7 @@ class Training:
     view: RoundView
     decided: str
     rule: str
-    skills: tuple[str, ...]
-    mix: tuple[tuple[str, tuple[int, ...], int], ...]
+    mix: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...]
     samples: tuple[tuple[Mapping[str, Any], Any, Any], ...]
     chart: Markup
     bad_losses: int
@@ -225,12 +225,11 @@ def _tags(data: ReportData) -> list[TagRow]:
 
 
 def _training(view: RoundView) -> Training:
-    skills = tuple(sorted({str(row["skill"]) for row in view.rows}))
     origins = list(dict.fromkeys(str(row["origin"]) for row in view.rows))
     mix = []
     for origin in origins:
-        of = [row for row in view.rows if row["origin"] == origin]
-        mix.append((origin, tuple(sum(row["skill"] == skill for row in of) for skill in skills), len(of)))
+        of = Counter(str(row["skill"]) for row in view.rows if row["origin"] == origin)
+        mix.append((origin, of.total(), tuple(sorted(of.items()))))
     firsts = [next(row for row in view.rows if row["origin"] == origin) for origin in origins]
     chosen = (firsts + [row for row in view.rows if not any(row is first for first in firsts)])[:3]
     label = f"Training loss of round {view.number}"
@@ -241,7 +240,6 @@ def _training(view: RoundView) -> Training:
         view=view,
         decided=DECIDED[view.outcome],
         rule=RULES.get(view.verdict["rule"], view.verdict["rule"]),
-        skills=skills,
         mix=tuple(mix),
         samples=tuple((row, tail(str(row["prompt"]), 240), head(str(row["completion"]), (), 240)) for row in chosen),
         chart=loss_chart(view.losses, NARROW, label),
