@@ -31,8 +31,10 @@ from toy import toy_domain, toy_guard
 from harness.exceptions import InputError
 from harness.ledger import Ledger
 from harness.loop.iterate import interrupted, iterate
+from harness.loop.lock import run_lock
 from harness.loop.prepare import Prepared, prepare
 from harness.loop.run import baseline
+from harness.regression.history import read_history
 from harness.reporting.load import load_report_data, write_reports
 from harness.state.domain import DomainState, state_folder
 from harness.storage import read_json, sha256_file
@@ -215,6 +217,38 @@ def test_an_interrupted_run_is_stopped_and_running_again_when_resumed(tmp_path: 
     assert check_summary(run.run_dir)["status"] == "stopped"
     seen = run_and_check(tmp_path / "run", [BETTER], 1)
     assert [summary["status"] for summary in seen] == ["running", "running", "finished"]
+
+
+def test_a_run_whose_process_was_killed_is_called_unfinished_once_the_report_is_written_anew(tmp_path: Path) -> None:
+    run = open_toy(tmp_path / "run", FakeWorkbench([BETTER]))
+
+    def killed() -> None:
+        if run.ledger.of_kind("round"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        iterate(run, 2, None, killed)
+    with run_lock(run.run_dir):  # as while it went on
+        page = write_reports(run.run_dir).read_text()
+        assert "<title>Running: run</title>" in page
+        assert 'data-refresh="30"' in page
+        assert read_history(tmp_path).runs[0].status == "running"
+    page = write_reports(run.run_dir).read_text()
+    assert "<title>Unfinished: run</title>" in page
+    assert ": unfinished, 1 of 2 rounds, " in page
+    assert "; no process works on it any more; the command that began it goes on with it." in page
+    assert "refresh" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert check_summary(run.run_dir)["status"] == "running"  # as the ledger has it
+    assert read_history(tmp_path).runs[0].status == "unfinished"
+
+
+def test_a_baseline_alone_is_no_run_that_goes_on(tmp_path: Path) -> None:
+    run = open_toy(tmp_path / "run", FakeWorkbench([]))
+    baseline(run)
+    page = write_reports(run.run_dir).read_text()
+    assert "<title>Baseline: run</title>" in page
+    assert ": baseline alone, " in page
+    assert read_history(tmp_path).runs[0].status == "baseline"
 
 
 def test_categories_are_counted_before_and_after(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ class RunView:
         from harness.cli.show_tables import screen
 
         data, seen = None, (-1, -1)
-        with Live(console=console, auto_refresh=False, transient=True) as live:
+        # On a screen of its own: lines that a narrower terminal has wrapped could not be taken back.
+        with Live(console=console, auto_refresh=False, screen=True) as live:
             while True:
                 ledger = (self._run_dir / "ledger.jsonl").stat()
                 stamp = (ledger.st_size, ledger.st_mtime_ns)

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.evaluation.items import Score, clustered_stderr
 from harness.exceptions import InputError, at
+from harness.loop.lock import held_by
 from harness.regression.answers import AnswerSet
 from harness.regression.results import GateResult
 from harness.storage import append_line, canonical_json, read_json, sha256_text, writing
@@ -27,6 +28,8 @@ class RunLine:
 
     Attributes:
         began: ISO 8601, UTC; empty where the ledger does not say.
+        status: the summary's; ``unfinished``, of a run without rounds ``baseline``, where that says ``running`` and
+            nobody works on it.
         before, now: dev scores of the untouched model and of the champion.
         curve: dev score of the untouched model and of each round's candidate, 0 to 1; ``None`` where not all of dev was
             asked.
@@ -230,7 +233,7 @@ def _run(place: Path) -> RunLine:
             began=_began(place),
             model=str(raw["model"]),
             domain=str(raw["domain"]),
-            status=str(raw["status"]),
+            status=_status(place, raw),
             rounds=int(raw["rounds_done"]),
             before=_score(raw["baseline"]["dev"]).as_dict(),
             now=_score(raw["champion"]["dev"]).as_dict(),
@@ -244,6 +247,14 @@ def _run(place: Path) -> RunLine:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: is no summary of a run; 'harness report {place}' writes it anew") from error
+
+
+def _status(place: Path, raw: Mapping[str, Any]) -> str:
+    """The summary's, unless it says ``running`` and nobody works on the run."""
+    status = str(raw["status"])
+    if status != "running" or held_by(place):
+        return status
+    return "unfinished" if raw["rounds_asked"] else "baseline"
 
 
 def _value(score: Mapping[str, Any] | None) -> float | None:

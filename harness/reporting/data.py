@@ -126,6 +126,7 @@ class ReportData:
             three a `harness.metrics.labels.Confusion` as JSON, or ``None``.
         prompts: what comparing prompts brought (`harness.loop.prompts`), where it was asked for.
         stopped: why the run ended, in words; empty while it goes on.
+        left: whether the run is not at its end and nobody works on it, since its process was killed, say.
         ledger_head: hash of the last ledger entry.
         costs: seconds and tokens of each phase (`harness.loop.profile.phase_costs`).
         verified: what recomputing the run found; ``None`` where it was not asked.
@@ -152,9 +153,15 @@ class ReportData:
     confusions: Sequence[Mapping[str, Any]] = ()
     prompts: Mapping[str, Any] | None = None
     stopped: str = ""
+    left: bool = False
     ledger_head: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
     verified: Verified | None = None
     price_per_hour: float | None = None
     closed: bool = False
     gate: GateShown | None = None
+
+    @property
+    def going(self) -> bool:
+        """Whether rounds are being made, as far as the ledger knows; `left` says where nobody does."""
+        return bool(self.summary["status"] == "running" and self.summary["rounds_asked"])

@@ -13,6 +13,7 @@ from harness.exceptions import InputError
 from harness.ledger import BY_HAND, CLOSED, Ledger
 from harness.loop.certify import SEALED
 from harness.loop.final import CERTIFIED
+from harness.loop.lock import held_by
 from harness.loop.perplexity import saved_perplexities
 from harness.loop.phases import signed
 from harness.loop.profile import phase_costs
@@ -248,7 +249,7 @@ def _price(run_dir: Path) -> float | None:
 
 
 def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:
-    """Gather what a report shows. Reads only; a run in progress is fine.
+    """Gather what a report shows. Reads only; a run in progress is fine, and one that was left so says so.
 
     Args:
         worn: whether a test result is shown that has been chosen by.
@@ -258,7 +259,8 @@ def load_report_data(run_dir: Path, worn: bool = False) -> ReportData:
     """
     if not (run_dir / "manifest.json").is_file():
         raise InputError(f"{run_dir}: not a run directory (no manifest.json)")
-    return RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False), worn=worn)
+    data = RunReader(run_dir).read(Ledger(run_dir / "ledger.jsonl", writable=False), worn=worn)
+    return replace(data, left=bool(data.going and not held_by(run_dir)))
 
 
 def write_summaries(data: ReportData, run_dir: Path, templates: Path | None = None) -> None:

@@ -84,6 +84,9 @@ class Prompting:
     rows: tuple[PromptRow, ...]
 
 
+LEFT = "no process works on it any more; the command that began it goes on with it"
+
+
 @dataclass(frozen=True)
 class View:
     """All that a template shows; see the functions that make the parts.
@@ -94,6 +97,7 @@ class View:
         looks: round to its look at the gate items, why there was none, or why it was rolled back; rounds that were not
             promoted are left out.
         watch: round to the cells that its candidate was flagged for on dev, where there are any.
+        goes_on: whether the page is of a run in progress, so that it is to be loaded anew.
         worn: what marks the test result as chosen by; empty where it is not.
     """
 
@@ -107,6 +111,7 @@ class View:
     facts: tuple[Fact, ...]
     status: str
     stopped: str
+    goes_on: bool
     scores: tuple[ScoreLine, ...]
     columns: tuple[tuple[str, int | None], ...]
     score_charts: tuple[Markup, ...]
@@ -155,7 +160,8 @@ def _view(data: ReportData) -> View:
         facts=facts(data),
         unknowns=tuple(unknowns(data)),
         status=status_line(data),
-        stopped=data.stopped,
+        stopped=LEFT if data.left else data.stopped,
+        goes_on=data.going and not data.left,
         scores=scores,
         columns=columns(scores),
         score_charts=score_charts(data),

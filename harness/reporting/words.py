@@ -139,7 +139,8 @@ def _dev_headline(data: ReportData) -> Headline:
     status, done, asked = summary["status"], summary["rounds_done"], summary["rounds_asked"]
     champion = summary["champion"]
     if status == "running":
-        word, so_far = "Running", f"{done} of {plural(asked, 'round')} done"
+        word = "Baseline" if not asked else "Unfinished" if data.left else "Running"
+        so_far = f"{done} of {plural(asked, 'round')} done"
     elif status in ("stopped", "failed"):
         word, so_far = status.capitalize(), f"after {done} of {plural(asked, 'round')}"
     else:
@@ -173,5 +174,7 @@ def _dev_headline(data: ReportData) -> Headline:
 def status_line(data: ReportData) -> str:
     """Status, rounds and time in one short line."""
     summary = data.summary
-    line = f"{summary['status']}, {summary['rounds_done']} of {plural(summary['rounds_asked'], 'round')}"
-    return f"{line}, {duration(summary['seconds'])}"
+    done, asked, seconds = summary["rounds_done"], summary["rounds_asked"], duration(summary["seconds"])
+    if summary["status"] == "running" and not asked:
+        return f"baseline alone, {seconds}"
+    return f"{'unfinished' if data.left else summary['status']}, {done} of {plural(asked, 'round')}, {seconds}"
