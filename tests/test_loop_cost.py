@@ -18,6 +18,7 @@ import harness.reporting.interim
 import harness.reporting.load
 import harness.storage
 from harness.loop.iterate import iterate
+from harness.loop.lock import run_lock
 from harness.loop.run import Run
 from harness.reporting.interim import Reports
 from harness.reporting.load import write_reports
@@ -152,5 +153,6 @@ def test_the_reports_of_the_loop_are_those_that_are_written_from_the_disk(tmp_pa
         assert {name: (run.run_dir / name).read_bytes() for name in names} == mine
         compared += 1
 
-    iterate(run, 4, None, recorded)
+    with run_lock(run.run_dir):  # as a session does; without, what is read back is a run that was left
+        iterate(run, 4, None, recorded)
     assert compared == 6
