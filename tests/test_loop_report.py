@@ -236,7 +236,7 @@ def test_a_run_whose_process_was_killed_is_called_unfinished_once_the_report_is_
     page = write_reports(run.run_dir).read_text()
     assert "<title>Unfinished: run</title>" in page
     assert ": unfinished, 1 of 2 rounds, " in page
-    assert "; no process works on it any more; the command that began it goes on with it." in page
+    assert "; no process on this machine works on it; the command that began it goes on with it." in page
     assert "refresh" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert check_summary(run.run_dir)["status"] == "running"  # as the ledger has it
     assert read_history(tmp_path).runs[0].status == "unfinished"

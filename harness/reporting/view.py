@@ -84,7 +84,7 @@ class Prompting:
     rows: tuple[PromptRow, ...]
 
 
-LEFT = "no process works on it any more; the command that began it goes on with it"
+LEFT = "no process on this machine works on it; the command that began it goes on with it"
 
 
 @dataclass(frozen=True)
