@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -278,4 +279,25 @@ def test_the_command_asks_first(run_dir: Path, capsys: pytest.CaptureFixture[str
 def test_the_command_on_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["close", str(tmp_path / "none"), "--yes"]) == 2
     assert "not a run directory" in capsys.readouterr().err
-    assert main(["close", str(tmp_path / "none")]) == 2
+    assert main(["close", str(tmp_path / "none")]) == 2  # is not asked what could not be done
+    assert "not a run directory" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_no_is_the_answer_to_anything_but_yes(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(run_dir.parent)
+    for said, code in (("\n", 2), ("", 2), ("no\n", 2), ("Y\n", 0)):
+        assert tree(run_dir.parent) == before
+        monkeypatch.setattr("sys.stdin", Terminal(said))
+        monkeypatch.setattr("sys.stderr", Terminal())
+        assert main(["close", str(run_dir)]) == code
+    assert Ledger(run_dir / "ledger.jsonl").of_kind(CLOSED)
+
+
+class Terminal(io.StringIO):
+    """Text that comes from, or goes to, somebody."""
+
+    def isatty(self) -> bool:
+        return True

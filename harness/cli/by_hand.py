@@ -55,13 +55,10 @@ def close(run: Path, reason: str, yes: bool) -> None:
     No run of the domain can look at these items again, and this one goes no further. It cannot be undone; new items
     ('harness data extend') bring new looks.
     """
-    from harness.ledger import CLOSED, Ledger
     from harness.loop.close import close as shut
     from harness.reporting.load import write_reports
 
-    if not yes and not Ledger(run / "ledger.jsonl", writable=False).of_kind(CLOSED):
-        _ask(run)
-    entry = shut(run, reason)
+    entry = shut(run, reason, confirm=lambda: None if yes else _ask(run))
     page = write_reports(run)
     groups = ", ".join(map(str, entry.data["groups"]))
     click.echo(f"closed after round {entry.data['round']}: gate items of group {groups} are shown, none can look again")

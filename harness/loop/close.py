@@ -15,11 +15,16 @@ from harness.state.domain import DomainState
 from harness.yamlfile import read_yaml
 
 
-def close(run_dir: Path, reason: str = "", now: Callable[[], str] = utc_now) -> Entry:
+def close(
+    run_dir: Path, reason: str = "", now: Callable[[], str] = utc_now, confirm: Callable[[], None] = lambda: None
+) -> Entry:
     """Close a finished run; one that is closed stays as it is.
 
     The gate groups that it looked at are opened in the domain's record first, for all runs, and then the run is closed
     in its ledger: a process that dies in between has shown nothing, and the same call goes on.
+
+    Args:
+        confirm: called before anything is written, where the run can be closed and is not; what it raises keeps it so.
 
     Returns:
         The ledger's entry ``closed``: ``round``, ``groups``, ``record`` (hash of the record's last entry), ``reason``.
@@ -46,6 +51,7 @@ def close(run_dir: Path, reason: str = "", now: Callable[[], str] = utc_now) -> 
             )
         record = _record_of(run_dir, looks, now)
         groups = sorted({int(look["group"]) for look in looks})
+        confirm()
         record.open_gate(groups, run_name(run_dir))
         closing = {"round": done, "groups": groups, "record": record.head, "reason": reason}
         return ledger.append(CLOSED, closing, now())
